@@ -1,0 +1,263 @@
+"""The `coursework` command. Thin: every subcommand calls one module and words its errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from coursework.model import AuthoringError
+from coursework.notebook import NotebookError
+from coursework.project import NotACourse, Project
+
+app = typer.Typer(
+    name="coursework",
+    help="Write, check, release and grade exercises in notebooks.",
+    epilog="An exercise is named part/slug, such as math/least_squares; the path of one of its notebooks does too.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Names = Annotated[list[str] | None, typer.Argument(help="Exercises (part/slug, or a notebook's path); all if none.")]
+Notebooks = Annotated[list[Path], typer.Argument(help="Notebooks, under notebooks/ or solutions/.")]
+
+
+@app.command()
+def new(
+    part: Annotated[str, typer.Argument(help="The part, such as math; an existing one or a new one.")],
+    slug: Annotated[str, typer.Argument(help="The chapter, in lower case with underscores.")],
+    title: Annotated[str, typer.Option(help="The chapter's title; made from the slug if left out.")] = "",
+) -> None:
+    """Make a chapter that passes the gate as it stands: lesson, quiz, solution, checks, contents entry."""
+    from coursework.scaffold import new_chapter
+
+    project = Project.find()
+    for path in new_chapter(project, part, slug, title):
+        out.print(f"wrote {path.relative_to(project.root).as_posix()}")
+    out.print(f"Next: `coursework gate {part}/{slug}`, then change it: `coursework edit solutions/{part}/{slug}.ipynb`")
+
+
+@app.command()
+def edit(
+    notebook: Annotated[Path, typer.Argument(help="A notebook under notebooks/ or solutions/; need not exist yet.")],
+    text: Annotated[bool, typer.Option("--text", help="Print the notebook's text instead of opening it.")] = False,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="Take the text from this file instead of an editor.")
+    ] = None,
+) -> None:
+    """Open a notebook as text (one `# %%` line a cell) in $EDITOR and write it back in normal form."""
+    from coursework import author
+    from coursework import notebook as nb
+
+    project = Project.find(notebook.resolve().parent if notebook.parent.is_dir() else None)
+    if text:
+        sys.stdout.write(author.as_text(nb.read(notebook)))
+        return
+    if from_ is not None:
+        changed = author.from_text(project, notebook, from_.read_text(encoding="utf-8"))
+    else:
+        changed = author.edit(project, notebook)
+    out.print(f"{notebook}: {'written' if changed else 'unchanged'}")
+
+
+@app.command()
+def run(notebooks: Notebooks) -> None:
+    """Execute lessons and solutions and store their outputs, which the site prints and the tests compare."""
+    from coursework.author import run_notebook
+
+    project = Project.find()
+    for path in notebooks:
+        run_notebook(project, path)
+        out.print(f"{path}: run, outputs stored")
+
+
+@app.command("format")
+def format_(
+    notebooks: Annotated[list[Path] | None, typer.Argument(help="Notebooks; all of the course if none.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")] = False,
+) -> None:
+    """Bring notebooks to normal form: stable ids, no timestamps, the Colab cell."""
+    from coursework.author import format_notebook
+
+    project = Project.find()
+    paths = notebooks or sorted(p for f in ("notebooks", "solutions") for p in (project.root / f).glob("*/*.ipynb"))
+    changed = [path for path in paths if format_notebook(project, path, write=not check)]
+    for path in changed:
+        out.print(f"{path}: {'not in normal form' if check else 'formatted'}")
+    if check and changed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def release(names: Names = None) -> None:
+    """Derive exercises/ and the published answers from solutions/."""
+    from coursework.release import release as release_one
+
+    project = Project.find()
+    for id in project.resolve(names or []):
+        changed = release_one(project, id)
+        said = ", ".join(path.relative_to(project.root).as_posix() for path in changed) or "nothing changed"
+        out.print(f"{id}: {said}")
+
+
+@app.command()
+def gate(
+    names: Names = None,
+    sets: Annotated[int, typer.Option(help="How many parameter sets to draw beside the published one.")] = 20,
+) -> None:
+    """Prove that an exercise's checks accept the reference and refuse the stub and every named mistake."""
+    from coursework.gate import gate as gate_one
+
+    project = Project.find()
+    failed = 0
+    for id in project.resolve(names or []):
+        with err.status(id) as status:
+            objections = gate_one(project, id, sets=sets, progress=lambda s, id=id: status.update(f"{id}: {s}"))
+        failed += bool(objections)
+        exercise = project.load(id) if not objections else None
+        if exercise is not None:
+            mistakes = sum(len(question.mistakes) for question in exercise.questions.values())
+            out.print(f"{id}: passes ({len(exercise.questions)} questions, {mistakes} mistakes, {sets + 1} sets)")
+        for objection in objections:
+            out.print(str(objection), markup=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="Folder with <student>/<part>/<slug>.ipynb.")],
+    exercise: Annotated[list[str] | None, typer.Option("--exercise", "-e", help="Grade this one only.")] = None,
+    parameters: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file of hidden parameters: `part/slug: [{seed: 7, ...}, ...]`. Without it, one set is drawn."
+        ),
+    ] = None,
+    to: Annotated[Path, typer.Option("--out", "-o", help="Folder for the gradebook and the report.")] = Path("grades"),
+    workers: Annotated[int, typer.Option(min=0, help="Notebooks run at once; 0 for one a core.")] = 0,
+    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 30,
+    unsandboxed: Annotated[
+        bool, typer.Option("--unsandboxed", help="Run the submissions as you, on this machine. You trust their code.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the class page in a browser.")] = False,
+) -> None:
+    """Grade a class: hidden parameters, partial credit, which mistake, a report. Run again to go on."""
+    from coursework import grade as grading
+    from coursework.report import write_report
+
+    project = Project.find()
+    if not unsandboxed:
+        raise grading.GradingError(
+            "there is no sandbox yet: a submission runs with your rights, sees your files and your network. "
+            "If you trust its code, say --unsandboxed"
+        )
+    ids = project.resolve(exercise or [])
+    hidden = grading.read_parameters(parameters, ids) if parameters else None
+    settings = grading.Settings(cell_timeout=cell_timeout, **({"workers": workers} if workers else {}))
+    with _bar() as bar:
+        task = bar.add_task("preparing", total=None)
+
+        def shown(p: grading.Progress) -> None:
+            left = f", about {p.left:.0f} s left" if p.left is not None and p.done < p.total else ""
+            bar.update(task, total=p.total, completed=p.done, description=f"{p.done} of {p.total} graded{left}")
+
+        graded = grading.grade(project, submissions, to, ids, hidden=hidden, settings=settings, progress=shown)
+    page = write_report(to / "report", graded, [project.load(id) for id in ids])
+    _said(graded)
+    out.print(f"The class page: {page}")
+    if show:
+        typer.launch(page.resolve().as_uri())
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder that `coursework grade --out` wrote.")] = Path("grades"),
+) -> None:
+    """Write the report again from the gradebook, without running anything."""
+    from coursework.gradebook import Gradebook, GradebookError
+    from coursework.report import write_report
+
+    project = Project.find()
+    path = folder / "gradebook.sqlite"
+    if not path.is_file():
+        raise GradebookError(f"{path}: there is no gradebook; `coursework grade --out {folder}` makes one")
+    with Gradebook(path) as book:
+        graded = book.current()
+    page = write_report(folder / "report", graded, [project.load(id) for id in sorted({g.exercise for g in graded})])
+    _said(graded)
+    out.print(f"The class page: {page}")
+
+
+def _bar() -> Any:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True)
+
+
+def _said(graded: list) -> None:
+    from collections import Counter
+
+    students = {g.student for g in graded}
+    states = Counter(g.state for g in graded)
+    flags = sum(bool(g.flags) for g in graded)
+    said = [f"{n} {state}" for state, n in states.items()]
+    out.print(f"{len(students)} students, {len(graded)} submissions: {', '.join(said)}; {flags} flagged.")
+
+
+@app.command()
+def progress() -> None:
+    """Show which questions you have passed, from the record in your own data folder."""
+    from coursework.progress import data_folder, standings
+
+    found = standings()
+    if not found:
+        out.print(f"Nothing tried yet. Open a notebook under exercises/ and run a check. (Record: {data_folder()})")
+        return
+    from rich.table import Table
+
+    table = Table("exercise", "question", "state", "tries", "mistakes met")
+    for s in found:
+        state = "[green]✓ passed[/]" if s.passed else "not yet"
+        table.add_row(s.exercise, s.question, state, str(s.attempts), ", ".join(s.mistakes))
+    out.print(table)
+    out.print(f"{sum(s.passed for s in found)} of {len(found)} questions tried are passed. Record: {data_folder()}")
+
+
+def _late_errors() -> tuple[type[Exception], ...]:
+    """Errors of modules that only some commands import."""
+    late = (("coursework.grade", "GradingError"), ("coursework.gradebook", "GradebookError"))
+    return tuple(getattr(sys.modules[module], name) for module, name in late if module in sys.modules)
+
+
+def main() -> None:
+    """Entry point: expected errors become one sentence and exit code 2, an interrupt 130."""
+    import sqlite3
+
+    try:
+        app()
+    except (AuthoringError, NotACourse, NotebookError, *_late_errors()) as error:
+        err.print(f"coursework: {error}", markup=False)
+        sys.exit(2)
+    except sqlite3.DatabaseError as error:
+        err.print(f"coursework: the database cannot be read ({error}); move it away or restore it", markup=False)
+        sys.exit(2)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        err.print(f"coursework: {where}{error.strerror or error}", markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("coursework: interrupted")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Run a learner's object on a question's probes and write down, as data, what came out. Judges nothing."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from coursework.bounds import Watch
+from coursework.encode import EncodeError, encode
+from coursework.model import Observed, Outcome, Question
+
+
+def observe(question: Question, answer: Any, parameters: Mapping[str, Any]) -> Observed:
+    """What `answer` gives on every probe of `question`. Never raises on account of the answer.
+
+    An interrupt (the learner's or the grader's, on an endless loop) is passed on.
+    """
+    if is_blank(answer):
+        return Observed(question.name, blank=True)
+    if question.kind == "function" and not callable(answer):
+        kind = type(answer).__name__
+        error = (
+            "TypeError",
+            f"{question.name} is a {kind}, not a function: has the name been used for something else?",
+        )
+        return Observed(question.name, (Outcome(error=error),))
+    outcomes, reached = [], {}
+    for arguments in question.inputs(parameters):
+        before = _encoded_or_none(arguments)
+        watch = Watch(question.out_of_bounds, ours=(question.exercise.module,))
+        try:
+            with watch:
+                output = question.exercise_answer(answer, arguments)
+            changed = question._observe is None and before is not None and _encoded_or_none(arguments) != before
+            outcomes.append(Outcome(encode(output), None, changed))
+        except EncodeError as error:
+            outcomes.append(Outcome(error=("EncodeError", str(error))))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a learner's code may raise anything, SystemExit too
+            outcomes.append(Outcome(error=(type(error).__name__, _short(error))))
+        reached.update(watch.reached)
+    return Observed(question.name, tuple(outcomes), False, tuple(reached))
+
+
+def _short(error: BaseException) -> str:
+    try:
+        return str(error)[:500]
+    except Exception:
+        return "(the error has no readable message)"
+
+
+def _encoded_or_none(arguments: tuple) -> Any:
+    try:
+        return encode(list(arguments))
+    except EncodeError:
+        return None
+
+
+def is_blank(answer: Any) -> bool:
+    """Whether this is a stub: `...`, empty text, or a function or class whose body is only that."""
+    if answer is Ellipsis or (isinstance(answer, str) and not answer.strip()):
+        return True
+    if inspect.isclass(answer):
+        methods = [m for m in vars(answer).values() if inspect.isfunction(m) and m.__name__ != "__init__"]
+        return bool(methods or answer.__bases__ == (object,)) and all(is_blank(m) for m in methods)
+    if inspect.isfunction(answer):
+        steps = [i for i in dis.get_instructions(answer) if i.opname not in ("RESUME", "NOP", "CACHE")]
+        return all(i.opname in ("LOAD_CONST", "RETURN_VALUE", "RETURN_CONST") for i in steps) and all(
+            i.argval is None for i in steps if i.opname.endswith("_CONST")
+        )
+    return False

@@ -1,0 +1,168 @@
+"""What comes out of grading: a class page, a page a student, and a CSV, all static and self-contained.
+
+Everything that a submission produced is text here: it is escaped, and no page holds a script.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from attrs import frozen
+from markupsafe import Markup
+
+from coursework.gradebook import Graded, as_rows
+from coursework.model import Exercise, Status
+from coursework.panel import LOOK
+
+#: A letter for each status: what a cell of the class page shows beside its colour.
+SHORT = {
+    Status.PASSED: "✓",
+    Status.WRONG: "✗",
+    Status.BLANK: "·",
+    Status.ERROR: "E",
+    Status.TIMEOUT: "T",
+    Status.CRASHED: "K",
+    Status.OUT_OF_BOUNDS: "O",
+    Status.UNMARKED: "?",
+}
+MEANING = {
+    Status.PASSED: "right",
+    Status.WRONG: "wrong",
+    Status.BLANK: "not answered",
+    Status.ERROR: "raised an error or does not run",
+    Status.TIMEOUT: "ran out of time",
+    Status.CRASHED: "ended the kernel",
+    Status.OUT_OF_BOUNDS: "used what was out of bounds",
+    Status.UNMARKED: "waits for a person",
+}
+
+
+@frozen
+class QuestionSummary:
+    """One question over the class."""
+
+    exercise: str
+    question: str
+    out_of: float
+    passed: float
+    discrimination: float | None
+    mistakes: list[tuple[str, int]]
+
+
+def summaries(graded: Sequence[Graded]) -> list[QuestionSummary]:
+    """Share who passed, discrimination (correlation with the rest of the exercise), mistakes by frequency."""
+    found = []
+    by_exercise: dict[str, list[Graded]] = {}
+    for one in graded:
+        by_exercise.setdefault(one.exercise, []).append(one)
+    for exercise, group in by_exercise.items():
+        handed_in = [one for one in group if one.state == "graded"]
+        for i, first in enumerate(group[0].verdicts):
+            verdicts = [one.verdicts[i] for one in handed_in]
+            own = [v.points for v in verdicts]
+            rest = [one.points - v.points for one, v in zip(handed_in, verdicts, strict=True)]
+            mistakes = Counter(v.message for v in verdicts if v.mistake)
+            share = sum(v.passed for v in verdicts) / len(verdicts) if verdicts else 0.0
+            found.append(
+                QuestionSummary(
+                    exercise, first.question, first.out_of, share, _correlation(own, rest), mistakes.most_common(5)
+                )
+            )
+    return found
+
+
+def _correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Pearson's; None where either does not vary."""
+    import statistics
+
+    if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
+        return None
+    return statistics.correlation(x, y)
+
+
+def write_report(folder: Path, graded: Sequence[Graded], exercises: Sequence[Exercise]) -> Path:
+    """Write `index.html`, `students/*.html` and `grades.csv` into `folder`; returns the class page."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("coursework"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.filters["points"] = lambda value: f"{value:g}"
+    environment.filters["plain"] = plain
+    environment.globals.update(
+        short=SHORT, meaning=MEANING, look=LOOK, page=page_name, Status=Status, style=Markup(STYLE)
+    )
+    students = sorted({one.student for one in graded})
+    cells = {(one.student, one.exercise): one for one in graded}
+    words: dict[str, Any] = {
+        "students": students,
+        "exercises": exercises,
+        "cells": cells,
+        "summaries": summaries(graded),
+        "flagged": [one for one in graded if one.flags or one.notes or one.state != "graded"],
+        "hints": {(e.id, q.name): q.hints for e in exercises for q in e.questions.values()},
+    }
+    pages = folder / "students"
+    pages.mkdir(parents=True, exist_ok=True)
+    for old in pages.glob("*.html"):
+        if old.stem not in {page_name(student) for student in students}:
+            old.unlink()
+    template = environment.get_template("student.html.j2")
+    for student in students:
+        own = [cells[student, e.id] for e in exercises if (student, e.id) in cells]
+        text = template.render(words, student=student, own=own)
+        (pages / f"{page_name(student)}.html").write_text(text, encoding="utf-8")
+    with (folder / "grades.csv").open("w", newline="", encoding="utf-8") as stream:
+        rows = as_rows(graded)
+        fields = "student exercise question status points out_of mistake message file flags".split()
+        writer = csv.DictWriter(stream, fields, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
+    index = folder / "index.html"
+    index.write_text(environment.get_template("class.html.j2").render(words), encoding="utf-8")
+    return index
+
+
+def page_name(student: str) -> str:
+    """A file name for a student's page: their folder's name where that is safe, else with a hash."""
+    import hashlib
+
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "-", student).strip(".-")
+    return safe if safe == student else f"{safe[:40]}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"
+
+
+def plain(text: str) -> str:
+    """Text without control characters."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "�", text)
+
+
+def _cell(value: Any) -> Any:
+    """A CSV cell that a spreadsheet does not take for a formula."""
+    text = plain(value) if isinstance(value, str) else value
+    return f"'{text}" if isinstance(text, str) and text[:1] in ("=", "+", "-", "@") else text
+
+
+STYLE = """
+:root { color-scheme: light dark; --ink:#1f2933; --paper:#fff; --quiet:#52606d; --line:#d9e2ec; --head:#f5f7fa;
+  --ok:#1b7a3d; --bad:#b45309; --err:#b91c1c; --grey:#6b7280; --info:#1d4ed8; }
+@media (prefers-color-scheme: dark) { :root { --ink:#e4e7eb; --paper:#15191f; --quiet:#9aa5b1; --line:#323f4b;
+  --head:#1f2933; --ok:#6fcf97; --bad:#f2b84b; --err:#ff8a80; --grey:#9aa5b1; --info:#90b4ff; } }
+body { font:16px/1.5 system-ui, sans-serif; color:var(--ink); background:var(--paper); margin:2rem auto;
+  max-width:72rem; padding:0 1rem; }
+h1 { font-size:1.6rem } h2 { font-size:1.2rem; margin-top:2rem } h3 { font-size:1.05rem; margin-bottom:.3rem }
+table { border-collapse:collapse; font-variant-numeric:tabular-nums } .wide { overflow-x:auto }
+th, td { border:1px solid var(--line); padding:.25rem .55rem; text-align:left; vertical-align:top }
+thead th { background:var(--head) } td.n { text-align:right } .quiet { color:var(--quiet) }
+.s { text-align:center; font-weight:700 } .passed { color:var(--ok) } .wrong { color:var(--bad) }
+.blank { color:var(--grey) } .error, .timeout, .crashed, .out_of_bounds { color:var(--err) }
+.unmarked { color:var(--info) }
+a { color:inherit } dl { margin:.2rem 0 } dt { font-weight:600; float:left; clear:left; min-width:8rem }
+dd { margin:0 0 .2rem 9rem; overflow-wrap:anywhere }
+.box { border-left:4px solid var(--line); padding:.2rem 1rem; margin:1rem 0 }
+.bar { display:inline-block; height:.7em; background:var(--ok) } .track { display:inline-block; width:8rem;
+  background:var(--line); line-height:.7em }
+"""

@@ -1,0 +1,1 @@
+"""What this course's notebooks share: data, figures, small algorithms from scratch, and the exercises' checks."""

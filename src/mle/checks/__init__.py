@@ -1,0 +1,1 @@
+"""One module an exercise: its probes, properties, tolerances, mistakes and hints."""
