@@ -150,7 +150,8 @@ def run_notebook(project: Project, path: Path, timeout: int = 300) -> None:
             raise AuthoringError(f"{where}: {str(error).splitlines()[0]}") from None
     for i, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
-            text = output.get("text", "") or str(output.get("data", {}).get("text/plain", ""))
+            data = output.get("data", {})
+            text = "\n".join([output.get("text", ""), *(str(data[kind]) for kind in data if kind.startswith("text/"))])
             if output.get("name") == "stderr":
                 raise AuthoringError(f"{where}: cell {i} writes to standard error: {text[:200].strip()}")
             found = UNSTABLE.search(text)

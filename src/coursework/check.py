@@ -76,6 +76,9 @@ class Check:
     def hint(self, name: str) -> None:
         """Show the next hint of a question; after the last, the last again."""
         question = self._question(name)
+        if not question.hints:
+            _display({"text/plain": f"There are no hints for {name}."})
+            return
         number = min(self._hints_given.get(name, 0) + 1, len(question.hints))
         self._hints_given[name] = number
         text = question.hints[number - 1]

@@ -132,6 +132,26 @@ def gate(
 
 
 @app.command()
+def site(force: Annotated[bool, typer.Option("--force", help="Build even if nothing changed.")] = False) -> None:
+    """Build the site into _build/html; a warning is an error."""
+    from coursework.serve import build
+
+    raise typer.Exit(build(Project.find().root, force))
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Port of the site.")] = 8000,
+    lab_port: Annotated[int, typer.Option(help="Port of JupyterLab.")] = 8888,
+    show: Annotated[bool, typer.Option("--open", help="Open the site in a browser.")] = False,
+) -> None:
+    """Serve the site and JupyterLab on this machine until Ctrl-C; the site is built first if it is out of date."""
+    from coursework.serve import serve as serve_both
+
+    raise typer.Exit(serve_both(Project.find().root, port, lab_port, show))
+
+
+@app.command()
 def grade(
     submissions: Annotated[Path, typer.Argument(help="Folder with <student>/<part>/<slug>.ipynb.")],
     exercise: Annotated[list[str] | None, typer.Option("--exercise", "-e", help="Grade this one only.")] = None,
@@ -170,7 +190,7 @@ def grade(
             bar.update(task, total=p.total, completed=p.done, description=f"{p.done} of {p.total} graded{left}")
 
         graded = grading.grade(project, submissions, to, ids, hidden=hidden, settings=settings, progress=shown)
-    page = write_report(to / "report", graded, [project.load(id) for id in ids])
+    page = write_report(to / "report", graded, [project.load(id) for id in sorted({g.exercise for g in graded})])
     _said(graded)
     out.print(f"The class page: {page}")
     if show:
@@ -249,6 +269,9 @@ def main() -> None:
         sys.exit(2)
     except sqlite3.DatabaseError as error:
         err.print(f"coursework: the database cannot be read ({error}); move it away or restore it", markup=False)
+        sys.exit(2)
+    except UnicodeDecodeError:
+        err.print("coursework: a file that should be text is not UTF-8: save it so", markup=False)
         sys.exit(2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def _encode(value: Any, budget: _Budget, depth: int) -> Any:
         return {"t": "tuple", "v": items} if isinstance(value, tuple) else {"t": "list", "v": items}
     if isinstance(value, set | frozenset):
         items = [_encode(item, budget, depth + 1) for item in value]
-        return {"t": "set", "v": sorted(items, key=repr)}
+        return {"t": "set" if isinstance(value, set) else "frozenset", "v": sorted(items, key=repr)}
     if isinstance(value, dict):
         return {
             "t": "dict",
@@ -159,6 +160,7 @@ def _encode_pandas(value: Any, budget: _Budget, depth: int) -> Any:
 
 def _encode_index(index: Any, budget: _Budget, depth: int) -> dict:
     if type(index).__name__ == "RangeIndex":
+        budget.take(0, len(index))
         return {"range": [index.start, index.stop, index.step]}
     return {
         "data": _column(index.to_series(), budget, depth),
@@ -187,12 +189,14 @@ def _figure(value: Any) -> dict | None:
 
 
 def _axes(ax: Any) -> dict:
+    from matplotlib.collections import PathCollection
+
     legend = ax.get_legend()
 
     def offsets(collection: Any) -> np.ndarray:
         return np.asarray(collection.get_offsets(), float).reshape(-1, 2)
 
-    points = [c for c in ax.collections if hasattr(c, "get_offsets") and len(c.get_offsets())]
+    points = [c for c in ax.collections if isinstance(c, PathCollection)]
     return {
         "title": next((t for t in (ax.get_title(loc) for loc in ("left", "center", "right")) if t), ""),
         "xlabel": ax.get_xlabel(),
@@ -203,8 +207,9 @@ def _axes(ax: Any) -> dict:
         "lines": [
             {
                 "label": str(line.get_label()),
-                "x": np.atleast_1d(np.asarray(line.get_xdata(), float)),
-                "y": np.atleast_1d(np.asarray(line.get_ydata(), float)),
+                # Without units: dates as days, categories as 0, 1, 2.
+                "x": np.atleast_1d(np.asarray(line.get_xdata(orig=False), float)),
+                "y": np.atleast_1d(np.asarray(line.get_ydata(orig=False), float)),
             }
             for line in ax.lines
         ],
@@ -221,6 +226,9 @@ def _axes(ax: Any) -> dict:
 
 # ------------------------------------------------------------------------------------------------- decode
 
+#: The types of array that `encode` writes, and no other that NumPy could be talked into.
+DTYPE = re.compile(r"[<|][biuf][1248]|<f(?:16)|<c(?:8|16|32)|<[mM]8(?:\[\d{0,9}\w{1,2}\])?")
+
 
 def decode(data: Any) -> Any:
     """Turn JSON data made by `encode` back into a value. A figure comes back as a dict of what it shows.
@@ -232,6 +240,8 @@ def decode(data: Any) -> Any:
         return _decode(data, _Budget(), 0)
     except DecodeError:
         raise
+    except EncodeError as error:  # over budget
+        raise DecodeError(str(error)) from None
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
         raise DecodeError(f"not an encoded value: {type(error).__name__}") from None
 
@@ -240,7 +250,10 @@ def _decode(data: Any, budget: _Budget, depth: int) -> Any:
     if depth > 3 * MAX_DEPTH:
         raise DecodeError("nested too deeply")
     budget.take()
-    if data is None or isinstance(data, bool | int | float | str):
+    if data is None or isinstance(data, bool | int | float):
+        return data
+    if isinstance(data, str):
+        budget.take(0, len(data))
         return data
     if not isinstance(data, dict):
         raise DecodeError(f"a bare {type(data).__name__}")
@@ -253,9 +266,9 @@ def _decode(data: Any, budget: _Budget, depth: int) -> Any:
         return Ellipsis
     value = data["v"]
     match tag:
-        case "list" | "tuple" | "set":
+        case "list" | "tuple" | "set" | "frozenset":
             items = [_decode(item, budget, depth + 1) for item in value]
-            return {"list": list, "tuple": tuple, "set": set}[tag](items)
+            return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[tag](items)
         case "dict":
             return {_decode(k, budget, depth + 1): _decode(v, budget, depth + 1) for k, v in value}
         case "figure":
@@ -269,6 +282,7 @@ def _decode(data: Any, budget: _Budget, depth: int) -> Any:
         case "complex":
             return complex(float(value[0]), float(value[1]))
         case "bytes":
+            budget.take(0, len(value))
             return base64.b64decode(value, validate=True)
         case "datetime" | "date" | "time":
             return getattr(dt, tag).fromisoformat(value)
@@ -293,9 +307,9 @@ def _decode_array(data: dict, budget: _Budget, depth: int) -> np.ndarray:
         array = np.empty(size, dtype=object)
         array[:] = items
         return array.reshape(shape)
-    dtype = np.dtype(str(data["dtype"]))
-    if dtype.kind not in "biufcmM":
-        raise DecodeError(f"an array of type {dtype}")
+    if not DTYPE.fullmatch(data["dtype"]):
+        raise DecodeError(f"an array of type {data['dtype']!r}"[:80])
+    dtype = np.dtype(data["dtype"])
     raw = base64.b64decode(data["data"], validate=True)
     budget.take(0, len(raw))
     if len(raw) != size * dtype.itemsize:
@@ -311,6 +325,7 @@ def _decode_pandas(tag: str, data: dict, budget: _Budget, depth: int) -> Any:
             start, stop, step = spec["range"]
             if not all(isinstance(n, int) and abs(n) < 10**9 for n in (start, stop, step)) or step == 0:
                 raise DecodeError("an impossible index")
+            budget.take(0, len(range(start, stop, step)))
             return pd.RangeIndex(start, stop, step)
         values = _flat(_decode_array(spec["data"], budget, depth))
         names = [_decode(name, budget, depth + 1) for name in spec["names"]]

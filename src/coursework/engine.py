@@ -106,6 +106,9 @@ class _Run:
         self.notebook = nb_man.nb
         self.owner = _owners(self.notebook)
         self.trouble = Trouble()
+        #: cells that took a kernel with them when they were run again for another's sake
+        self.left_out: set[int] = set()
+        self.leaving = False
         self.scratch = tempfile.TemporaryDirectory(prefix="coursework-")
 
     def client(self) -> PapermillNotebookClient:
@@ -119,6 +122,7 @@ class _Run:
             record_timing=False,
             log_output=self.log_output,
             config=kernel_config(self.scratch.name),
+            on_cell_executed=self._notice,
             shutdown_kernel="immediate",
         )
 
@@ -135,8 +139,8 @@ class _Run:
                     "MPLBACKEND": os.environ.get("MPLBACKEND", "module://matplotlib_inline.backend_inline"),
                 }
                 with client.setup_kernel(env=environment):
-                    self._prepare(client, i)
-                    i = self._from(client, i)
+                    if self._prepare(client, i):
+                        i = self._from(client, i)
                 if i < len(self.notebook.cells):
                     self.trouble.restarts += 1
                     if self.trouble.restarts > RESTARTS:
@@ -152,7 +156,7 @@ class _Run:
                 continue
             self.nb_man.cell_start(cell, i)
             try:
-                client.execute_cell(cell, i, store_history=True)
+                self._execute(client, cell, i)
             except (CellTimeoutError, DeadKernelError) as error:
                 why = "timeout" if isinstance(error, CellTimeoutError) else "crashed"
                 self._stopped(i, why)
@@ -161,21 +165,35 @@ class _Run:
                 self.nb_man.cell_complete(cell, i)
         return len(self.notebook.cells)
 
-    def _prepare(self, client: PapermillNotebookClient, died_at: int) -> None:
+    def _execute(self, client: PapermillNotebookClient, cell: NotebookNode, i: int) -> None:
+        self.leaving = False
+        client.execute_cell(cell, i, store_history=True)
+        if self.leaving:
+            raise DeadKernelError("the cell asked the kernel to end")
+
+    def _notice(self, *, execute_reply: Mapping[str, Any], **_: Any) -> None:
+        """`exit()` ends a kernel a moment after its cell, and a later cell would be blamed."""
+        self.leaving = any(p.get("source") == "ask_exit" for p in execute_reply["content"].get("payload", []))
+
+    def _prepare(self, client: PapermillNotebookClient, died_at: int) -> bool:
         """Bring a fresh kernel to where the last one was: earlier cells again, but no check and no stopped question.
 
-        On copies: the outputs of the first run stay.
+        On copies: the outputs of the first run stay. False where one of them takes this kernel too.
         """
         from copy import deepcopy
 
         for i in range(died_at):
             cell = self.notebook.cells[i]
-            if cell.cell_type != "code" or "check" in nb.tags(cell) or self.owner.get(i) in self.trouble.stopped:
+            if cell.cell_type != "code" or "check" in nb.tags(cell) or i in self.left_out:
+                continue
+            if self.owner.get(i) in self.trouble.stopped:
                 continue
             try:
-                client.execute_cell(deepcopy(cell), i, store_history=True)
+                self._execute(client, deepcopy(cell), i)
             except (CellTimeoutError, DeadKernelError):
-                return
+                self.left_out.add(i)
+                return False
+        return True
 
     def _stopped(self, i: int, why: str) -> None:
         question = self.owner.get(i)
@@ -191,7 +209,7 @@ class _Run:
         )
 
     def _give_up(self, i: int) -> None:
-        for question in {q for at, q in self.owner.items() if at > i}:
+        for question in {q for at, q in self.owner.items() if at >= i}:
             self.trouble.stopped.setdefault(question, "crashed")
 
 

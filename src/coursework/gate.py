@@ -5,11 +5,13 @@ Refuses with sentences that name the file, the rule and the remedy. Decides noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from attrs import frozen
+from nbformat import NotebookNode
 
 from coursework import notebook as nb
 from coursework import quiz
@@ -42,15 +44,24 @@ def gate(
     project: Project, id: str, *, sets: int = SETS, progress: Callable[[str], None] = lambda _: None
 ) -> list[Objection]:
     """Everything that is wrong with one exercise; empty means that it may be handed out."""
+    try:
+        return _objections(project, id, sets, progress)
+    except AuthoringError as error:
+        return [Objection(id, "well formed", str(error))]
+
+
+def _objections(project: Project, id: str, sets: int, progress: Callable[[str], None]) -> list[Objection]:
+    """As for `gate`.
+
+    Raises:
+        AuthoringError: the exercise is so unsound that the other demands cannot be tried.
+    """
 
     def objection(demand: str, message: str) -> Objection:
         return Objection(id, demand, message)
 
-    try:
-        exercise = project.load(id)
-        solution = read_solution(project, exercise)
-    except AuthoringError as error:
-        return [objection("well formed", str(error))]
+    exercise = project.load(id)
+    solution = read_solution(project, exercise)
     found = [objection("complete", text) for text in _incomplete(project, exercise, solution)]
     published = nb.parameters(solution)
     handed_out = derive_exercise(project, exercise, solution)
@@ -78,7 +89,8 @@ def gate(
     progress("the reference")
     sound = _first_of_each(_reference_faults(exercise, drawn, references))
     found += [objection("the reference passes", text) for text in sound]
-    found += [objection("the stub fails", text) for text in _stub_faults(exercise, published, blank)]
+    for text in _stub_faults(exercise, published, references[0], blank):
+        found.append(objection("the stub fails", text))
     for part, run in zip(parts, left_out, strict=True):
         for text in _left_out_faults(exercise, part.question, published, references[0], run):
             found.append(objection("an answer left out fails", text))
@@ -90,7 +102,7 @@ def gate(
     return found
 
 
-def _incomplete(project: Project, exercise: Exercise, solution: Any) -> Iterator[str]:
+def _incomplete(project: Project, exercise: Exercise, solution: NotebookNode) -> Iterator[str]:
     for name, question in exercise.questions.items():
         if len(question.hints) != HINTS:
             yield f"question {name!r} has {len(question.hints)} hints; give {HINTS}, from a nudge to nearly the answer"
@@ -109,18 +121,22 @@ def _incomplete(project: Project, exercise: Exercise, solution: Any) -> Iterator
     if not lesson.is_file():
         yield f"there is no lesson {where}"
     else:
-        yield from (f"{where}: {fault}" for fault in quiz.faults(nb.read(lesson)))
-    for folder in (project.lesson(exercise.id), project.solution(exercise.id)):
-        if not folder.is_file():
-            continue
-        for i, cell in enumerate(nb.read(folder).cells):
-            if cell.cell_type == "code" and cell.execution_count is None:
-                name = folder.relative_to(project.root).as_posix()
-                yield f"{name}: cell {i} has not been run: `coursework run {name}`"
-                break
+        try:
+            yield from (f"{where}: {fault}" for fault in quiz.faults(nb.read(lesson)))
+            yield from _not_run(where, nb.read(lesson))
+        except nb.NotebookError as error:
+            yield f"{where}: {error}"
+    yield from _not_run(project.solution(exercise.id).relative_to(project.root).as_posix(), solution)
 
 
-def _leaks(solution: Any, exercise: Any) -> Iterator[str]:
+def _not_run(where: str, notebook: NotebookNode) -> Iterator[str]:
+    for i, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and cell.execution_count is None:
+            yield f"{where}: cell {i} has not been run: `coursework run {where}`"
+            return
+
+
+def _leaks(solution: NotebookNode, exercise: NotebookNode) -> Iterator[str]:
     """Lines of the answers that still stand in what is handed out."""
     text = nb.text_of(exercise)
     given = {line.strip() for cell in exercise.cells for line in cell.source.splitlines()}
@@ -133,13 +149,14 @@ def _leaks(solution: Any, exercise: Any) -> Iterator[str]:
         if marker in text:
             yield f"the exercise still holds the marker {marker!r}"
     for cell in solution.cells:
-        if "solution-only" in nb.tags(cell) and cell.source in given:
+        if "solution-only" in nb.tags(cell) and cell.source in {c.source for c in exercise.cells}:
             yield f"the exercise still holds the cell {cell.id}, tagged solution-only"
 
 
 def _tells(line: str) -> bool:
-    """Whether a line of an answer gives something away; `return x`, `else:` and imports do not."""
-    return len(line) > 15 and not line.startswith(("import ", "from ", "#", "for ", "while ", "if ", "return "))
+    """Whether a line of an answer gives something away; `return x, y`, `else:` and imports do not."""
+    idle = line.startswith(("import ", "from ", "#", "for ", "while ", "if ")) or re.fullmatch(r"return [\w, ]+", line)
+    return len(line) > 15 and not idle
 
 
 def _first_of_each(texts: Iterator[str]) -> list[str]:
@@ -180,7 +197,7 @@ def _seen_in(question: Question, mistake: Any, observed: Observed, parameters: M
     return mistake in recognise(question, observed, outputs, inputs, parameters)
 
 
-def _stub_faults(exercise: Exercise, published: dict, run: Replayed) -> Iterator[str]:
+def _stub_faults(exercise: Exercise, published: dict, reference: Replayed, run: Replayed) -> Iterator[str]:
     for i, text in run.errors:
         yield f"the untouched exercise raises in cell {i}: {text}; a stub must let it run from top to bottom"
     if run.stderr.strip():
@@ -190,7 +207,7 @@ def _stub_faults(exercise: Exercise, published: dict, run: Replayed) -> Iterator
         if observed is None:
             yield f"the untouched exercise never checks {name!r}"
             continue
-        verdict = judge(question, observed, published, None)
+        verdict = judge(question, observed, published, reference.observed.get(name))
         if verdict.status in (Status.PASSED, Status.UNMARKED):
             yield f"the stub of {name!r} is judged {verdict.status}"
 

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -24,7 +25,7 @@ from attrs import evolve, frozen
 from nbformat import NotebookNode
 
 from coursework import notebook as nb
-from coursework.bounds import reached_by_source
+from coursework.bounds import reachable, reached_by_source
 from coursework.check import published
 from coursework.gradebook import Gradebook, Graded
 from coursework.judge import judge, out_of_bounds
@@ -64,20 +65,25 @@ def find_submissions(folder: Path, ids: Sequence[str]) -> list[Submission]:
     """
     if not folder.is_dir():
         raise GradingError(f"{folder}: there is no such folder of submissions")
-    students = sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith("."))
+    students = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not students:
         raise GradingError(f"{folder} holds no student's folder: expected {folder}/<student>/<part>/<slug>.ipynb")
     return [submission for student in students for submission in _of_student(student, ids)]
 
 
 def _of_student(folder: Path, ids: Sequence[str]) -> Iterator[Submission]:
-    files = sorted(p for p in folder.rglob("*") if p.is_symlink() or p.is_file())
+    student = folder.name.encode("utf-8", "replace").decode()  # what the gradebook and the pages can hold
+    if folder.is_symlink():
+        yield from (Submission(student, id, None, ("the folder is a link; links are not followed",)) for id in ids)
+        return
+    # os.walk follows no links and passes over folders that it may not read.
+    files = sorted(Path(top, name) for top, _, names in os.walk(folder) for name in names)
     files = [p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
     by_place = {p.relative_to(folder).with_suffix("").as_posix(): p for p in files if p.suffix == ".ipynb"}
-    stray = [p for p in files if p.suffix == ".ipynb" and p.relative_to(folder).with_suffix("").as_posix() not in ids]
+    named = {p: names_exercise(p) for place, p in by_place.items() if place not in ids and not p.is_symlink()}
     for id in ids:
         path, notes = by_place.get(id), []
-        claims = [p for p in stray if not p.is_symlink() and names_exercise(p) == id]
+        claims = [p for p, name in named.items() if name == id]
         if path is None and claims:
             path = claims[0]
             notes.append(f"handed in as {path.relative_to(folder).as_posix()}")
@@ -87,7 +93,7 @@ def _of_student(folder: Path, ids: Sequence[str]) -> Iterator[Submission]:
         if path is None:
             other = [p.name for p in files if p.stem == id.partition("/")[2] and p.suffix != ".ipynb"]
             notes += [f"found {name}, which is not a notebook" for name in other[:1]]
-        yield Submission(folder.name, id, path, tuple(notes))
+        yield Submission(student, id, path, tuple(notes))
 
 
 def names_exercise(path: Path) -> str | None:
@@ -119,7 +125,7 @@ def read_parameters(path: Path, ids: Sequence[str]) -> dict[str, list[dict]]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise GradingError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
         raise GradingError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise GradingError(f"{path} must map exercises to parameter sets, such as `math/least_squares: [{{seed: 7}}]`")
@@ -241,7 +247,7 @@ def verdicts(task: Task, spliced: nb.Spliced, results: Sequence[Mapping[str, Any
     found = []
     for question in task.exercise.questions.values():
         each = [
-            _verdict(task, question, spliced, result, parameters, expected)
+            discreet(_verdict(task, question, spliced, result, parameters, expected), parameters)
             for result, parameters, expected in zip(results, task.sets, task.expected, strict=True)
         ]
         found.append(min(each, key=lambda v: (v.points, v.status is Status.PASSED)))
@@ -259,12 +265,16 @@ def _verdict(
     def verdict(status: Status, message: str) -> Verdict:
         return Verdict(question.name, status, 0.0, question.points, message, None, (), question.call, question.asks)
 
-    source = spliced.sources.get(question.name)
-    if source is None:
+    cells = spliced.sources[question.name]
+    if not cells:
         return verdict(Status.BLANK, "The answer cell is missing from the notebook.")
-    if "".join(source.split()) == "".join(task.stubs[question.name].split()) or not source.strip():
+    source = "".join("".join(cells).split())
+    if not source or source == "".join(task.stubs[question.name].split()):
         return verdict(Status.BLANK, "There is no answer yet.")
-    forbidden = reached_by_source(_reachable(source, question.name, spliced), question.out_of_bounds)
+    others = [text for name, texts in spliced.sources.items() if name != question.name for text in texts]
+    written = reachable(cells, [*others, *spliced.extras])
+    given = [cell.source for cell in task.pristine.cells if cell.cell_type == "code"]
+    forbidden = reached_by_source(written, question.out_of_bounds, given)
     if forbidden:
         return out_of_bounds(question, forbidden)
     stopped = result["stopped"].get(question.name)
@@ -280,19 +290,39 @@ def _verdict(
         observed = Observed.from_json(data)
     except ValueError as error:
         return verdict(Status.ERROR, f"What came out of the notebook cannot be read: {error}.")
-    return judge(question, observed, parameters, expected.get(question.name), show_inputs=False)
+    try:
+        found = judge(question, observed, parameters, expected.get(question.name), show_inputs=False)
+    except AuthoringError:
+        raise
+    except Exception as error:  # a value so odd that a comparison stumbles over it must not stop the batch
+        return verdict(Status.ERROR, f"What came out of the notebook cannot be compared ({type(error).__name__}).")
+    raised = result["errors"].get(question.name)
+    unfinished = found.status is Status.WRONG and not question.probed and not found.mistake
+    if raised and (unfinished or found.status is Status.BLANK):
+        # `board = {}`, and then the line that should have filled it raised: that line is what there is to tell.
+        return verdict(Status.ERROR, f"The cell does not run: {raised}.")
+    return found
 
 
-def _reachable(source: str, question: str, spliced: nb.Spliced) -> str:
-    """An answer's source and that of the learner's other cells which define names that it uses."""
-    others = [text for name, text in spliced.sources.items() if name != question and text]
-    others += [spliced.extra] if spliced.extra else []
-    reached = [source]
-    words = set(re.findall(r"\w+", source))
-    for text in others:
-        if nb.top_names(text) & words:
-            reached.append(text)
-    return "\n".join(reached)
+def discreet(verdict: Verdict, parameters: Mapping[str, Any]) -> Verdict:
+    """A verdict in which no hidden parameter stands in plain sight, as in the shape of a probe or in the answer.
+
+    A submission that encodes them still can show them to its author: draw new ones when the same work may come again.
+    """
+
+    def hide(text: str) -> str:
+        for word in words:
+            text = text.replace(word, "hidden")
+        return re.sub(r"(?<![\w.])(\d{1,3}(,\d{3})+|\d+)(\.\d+)?(e[+-]?\d+)?(?!\w)", number, text, flags=re.I)
+
+    def number(found: re.Match) -> str:
+        return "hidden" if float(found.group().replace(",", "")) in numbers else found.group()
+
+    words = [value for value in parameters.values() if isinstance(value, str)]
+    # One digit says too little, and is part of too many sentences.
+    numbers = {float(v) for v in parameters.values() if isinstance(v, int | float) and abs(v) >= 10}
+    message = verdict.message if verdict.mistake else hide(verdict.message)
+    return verdict.but(message=message, call=hide(verdict.call), got=hide(verdict.got))
 
 
 def hard_coded(task: Task, found: Sequence[Verdict], result: Mapping[str, Any], spliced: nb.Spliced) -> list[str]:
@@ -449,7 +479,19 @@ class _Started:
 
 
 def _pool(settings: Settings) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(settings.workers, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(settings.workers, context, initializer=_end_with, initargs=(os.getpid(),))
+
+
+def _end_with(grader: int) -> None:
+    """In a worker: end, and let its kernels end, when the grader was killed and could not tell its workers."""
+
+    def watch() -> None:
+        while os.getppid() == grader:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _read(submission: Submission, task: Task) -> nb.Spliced | Graded:
@@ -464,6 +506,8 @@ def _read(submission: Submission, task: Task) -> nb.Spliced | Graded:
     except nb.NotebookError as error:
         text = str(error)
         return _ungraded(submission, task, "unreadable", f"{text[:1].upper()}{text[1:]}.")
+    except Exception as error:  # one odd file must not stop the batch
+        return _ungraded(submission, task, "unreadable", f"It cannot be read ({type(error).__name__}).")
     return spliced
 
 

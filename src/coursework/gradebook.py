@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import frozen
 
 from coursework.model import Status, Verdict
 
@@ -102,7 +102,7 @@ class Gradebook:
         try:
             with self._db:
                 for statement, values in statements:
-                    self._db.execute(statement, values)
+                    self._db.execute(statement, [_storable(value) for value in values])
         except sqlite3.Error as error:
             raise GradebookError(self._words(error)) from None
 
@@ -173,12 +173,17 @@ class Gradebook:
         ]  # fmt: skip
 
 
+def _storable(value: Any) -> Any:
+    """Text as SQLite takes it: a kernel may send half a surrogate pair."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
 def as_rows(graded: Iterable[Graded]) -> list[dict[str, Any]]:
     """One flat row a question, for CSV and Parquet."""
     rows = []
     for one in graded:
         for v in one.verdicts:
-            kept = {k: v for k, v in asdict(v).items() if k in ("question", "points", "out_of", "message", "mistake")}
-            row = {"student": one.student, "exercise": one.exercise, **kept, "status": str(v.status)}
+            row = {"student": one.student, "exercise": one.exercise, "question": v.question, "status": str(v.status)}
+            row |= {"points": v.points, "out_of": v.out_of, "mistake": v.mistake, "message": v.message}
             rows.append(row | {"file": one.file, "flags": "; ".join(one.flags)})
     return rows

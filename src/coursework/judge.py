@@ -10,7 +10,7 @@ from typing import Any
 
 from coursework.compare import describe, difference, show
 from coursework.encode import DecodeError, EncodeError, decode
-from coursework.model import Mistake, Observed, Outcome, Question, Status, Verdict
+from coursework.model import AuthoringError, Mistake, Observed, Outcome, Question, Status, Verdict
 from coursework.observe import observe
 
 
@@ -34,7 +34,7 @@ def judge(
     """
     verdict = _judge(question, observed, parameters, expected, show_inputs)
     forbidden = [name for name in observed.reached if name in question.out_of_bounds]
-    if forbidden and verdict.status not in (Status.BLANK,):
+    if forbidden and verdict.status is not Status.BLANK:
         return out_of_bounds(question, forbidden)
     return verdict
 
@@ -73,18 +73,18 @@ def _judge(
         return verdict(Status.ERROR, f"What came out of the notebook cannot be read: {error}.")
 
     wrong, trouble = _first_fault(question, observed, outputs, inputs, parameters, expected)
-    if wrong is None:
-        if expected is None and question.compare and not question.properties:
-            return verdict(
-                Status.UNMARKED,
-                "These are not the published parameters, so there is nothing to compare with.",
-            )
+    if wrong is None and (expected is not None or not question.compare):
         return verdict(Status.PASSED, points=question.points)
 
-    outcome = observed.outcomes[wrong]
-    call = _call(question, inputs[wrong], show_inputs)
-    got = f"{outcome.error[0]}: {outcome.error[1]}" if outcome.error else show(outputs[wrong])
     recognised = recognise(question, observed, outputs, inputs, parameters)
+    if wrong is None and not recognised:
+        if question.properties:
+            return verdict(Status.PASSED, points=question.points)
+        message = "These are not the published parameters, so there is nothing to compare with."
+        return verdict(Status.UNMARKED, message)
+    outcome = observed.outcomes[wrong or 0]
+    call = _call(question, inputs[wrong or 0], show_inputs)
+    got = f"{outcome.error[0]}: {outcome.error[1]}" if outcome.error else show(outputs[wrong or 0])
     if recognised:
         first = recognised[0]
         return verdict(
@@ -197,7 +197,12 @@ def _looks_like(
             except Exception:  # a predicate that cannot read this output has not seen its mistake
                 continue
         return False
-    mutant = observe(question, question.wrong_answer(mistake, parameters), parameters)
+    try:
+        mutant = observe(question, question.wrong_answer(mistake, parameters), parameters)
+    except AuthoringError:
+        raise
+    except Exception:  # a mistake that cannot be made with these parameters; the gate tells its author
+        return False
     if len(mutant.outcomes) != len(observed.outcomes):
         return False
     for outcome, output, theirs in zip(observed.outcomes, outputs, mutant.outcomes, strict=True):

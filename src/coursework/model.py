@@ -94,12 +94,13 @@ Parameter = Integer | Real | Choice
 
 def _call_by_name(function: Callable, available: Mapping[str, Any], *positional: Any) -> Any:
     """Call `function` with `positional` and, of `available`, the keyword arguments that it names."""
-    names = list(inspect.signature(function).parameters)[len(positional) :]
-    missing = [name for name in names if name not in available]
+    rest = list(inspect.signature(function).parameters.values())[len(positional) :]
+    named = [p for p in rest if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    missing = [p.name for p in named if p.name not in available and p.default is p.empty]
     if missing:
         where = f"{function.__module__}.{function.__qualname__}"
         raise AuthoringError(f"{where} asks for {missing[0]!r}, which is not a parameter of its exercise")
-    return function(*positional, **{name: available[name] for name in names})
+    return function(*positional, **{p.name: available[p.name] for p in named if p.name in available})
 
 
 @frozen
@@ -296,7 +297,7 @@ class Exercise:
 
         for name in parameters:
             if name not in self.parameters:
-                close = get_close_matches(name, self.parameters, 1)
+                close = get_close_matches(str(name), self.parameters, 1)
                 remedy = f"Did you mean {close[0]!r}?" if close else f"It declares {', '.join(self.parameters)}."
                 raise ParameterError(f"{self.id}: no parameter is called {name!r}. {remedy}")
         for name, declared in self.parameters.items():
@@ -313,7 +314,10 @@ class Exercise:
 
     def generator(self, question: str, parameters: Mapping[str, Any]) -> np.random.Generator:
         """The random generator of a question's probes: the same for the same exercise, question and parameters."""
-        key = json.dumps([self.id, question, dict(parameters)], sort_keys=True, default=float)
+        # 10000 and 1e4 are the same parameter, whoever wrote it down and how.
+        kinds = {Integer: int, Real: float}
+        same = {k: kinds.get(type(self.parameters.get(k)), lambda v: v)(v) for k, v in parameters.items()}
+        key = json.dumps([self.id, question, same], sort_keys=True)
         return np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big"))
 
     def check(self, **parameters: Any) -> Any:
@@ -377,8 +381,8 @@ class Observed:
                 bool(data["blank"]),
                 tuple(str(name)[:200] for name in data["reached"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"not an observation: {error!r}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise ValueError(f"not an observation ({type(error).__name__})") from None
 
 
 class Status(StrEnum):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 import nbformat
 from attrs import frozen
 from nbformat import NotebookNode
+
+from coursework.source import defined_by, parsed
 
 MAX_BYTES = 20_000_000
 MAX_CELLS = 2_000
@@ -57,17 +59,20 @@ def parse(text: str) -> NotebookNode:
         raise NotebookError("the file is empty")
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits
         line = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise NotebookError(f"it is not a notebook: not valid JSON{line}") from None
     if not isinstance(data, dict) or not isinstance(data.get("cells"), list):
         raise NotebookError("it is not a notebook: it has no list of cells")
     if len(data["cells"]) > MAX_CELLS:
         raise NotebookError(f"it has more than {MAX_CELLS:,} cells")
-    return nbformat.from_dict(
-        {"cells": [_plain_cell(cell) for cell in data["cells"]], "metadata": _mapping(data.get("metadata"))}
-        | {"nbformat": 4, "nbformat_minor": 5}
-    )
+    cells = [_plain_cell(cell) for cell in data["cells"]]
+    try:
+        return nbformat.from_dict(
+            {"cells": cells, "metadata": _mapping(data.get("metadata")), "nbformat": 4, "nbformat_minor": 5}
+        )
+    except RecursionError:
+        raise NotebookError("it is not a notebook: its metadata or outputs are nested too deeply") from None
 
 
 def _mapping(value: Any) -> dict:
@@ -81,7 +86,9 @@ def _plain_cell(cell: Any) -> dict:
     if isinstance(source, list):
         source = "".join(part for part in source if isinstance(part, str))
     kind = cell.get("cell_type") if cell.get("cell_type") in ("code", "markdown", "raw") else "raw"
-    plain = {"cell_type": kind, "metadata": _mapping(cell.get("metadata")), "source": str(source)}
+    # Half of a surrogate pair is JSON, but no text that a file, a kernel or a database takes.
+    text = source.encode("utf-8", "replace").decode() if isinstance(source, str) else ""
+    plain = {"cell_type": kind, "metadata": _mapping(cell.get("metadata")), "source": text}
     if isinstance(cell.get("id"), str) and re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", cell["id"]):
         plain["id"] = cell["id"]
     if kind == "code":
@@ -121,11 +128,7 @@ def tags(cell: NotebookNode) -> set[str]:
 
 def checked_question(cell: NotebookNode) -> str | None:
     """The question that a check cell is about: the first argument of its call of `check`."""
-    try:
-        tree = ast.parse(cell.source)
-    except (SyntaxError, ValueError):
-        return None
-    for node in ast.walk(tree):
+    for node in ast.walk(parsed(cell.source) or ast.Module([], [])):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check" and node.args:
             first = node.args[0]
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
@@ -184,23 +187,13 @@ def parameters(notebook: NotebookNode) -> dict[str, Any]:
         raise NotebookError("no cell is tagged parameters")
     values: dict[str, Any] = {}
     try:
-        tree = ast.parse(notebook.cells[i].source)
-        for node in tree.body:
+        for node in ast.parse(notebook.cells[i].source).body:
             if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
                 raise ValueError
             values[node.targets[0].id] = ast.literal_eval(node.value)
     except (SyntaxError, ValueError):
         raise NotebookError("the parameters cell may hold nothing but `name = literal` lines") from None
     return values
-
-
-def with_parameters(notebook: NotebookNode, values: Mapping[str, Any]) -> NotebookNode:
-    """A copy in which an injected cell after the parameters cell sets `values`, as papermill does."""
-    copy = deepcopy(notebook)
-    source = "\n".join(f"{name} = {value!r}" for name, value in values.items())
-    cell = nbformat.v4.new_code_cell(source, id="injected-parameters", metadata={"tags": ["injected-parameters"]})
-    copy.cells.insert((parameters_cell(copy) or 0) + 1, cell)
-    return copy
 
 
 # -------------------------------------------------------------------------------------------------- stubs
@@ -285,7 +278,7 @@ def normalise(notebook: NotebookNode, *, colab: str = "", about: Mapping[str, st
         | ({"coursework": dict(about)} if about else {})
     )
     for cell in cells:
-        cell.source = "\n".join(line.rstrip() for line in cell.source.strip("\n").splitlines())
+        cell.source = "\n".join(line.rstrip() for line in cell.source.split("\n")).strip("\n")
         kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb", "slideshow")}
         if tags(cell):
             kept["tags"] = sorted(tags(cell))
@@ -345,10 +338,10 @@ class Spliced:
     """A submission set into the pristine exercise."""
 
     notebook: NotebookNode
-    #: what the learner wrote for each question, as one text; None where the answer cell is gone
-    sources: dict[str, str | None]
+    #: what the learner wrote for each question, cell by cell; nothing where the answer cell is gone
+    sources: dict[str, tuple[str, ...]]
     #: code of the learner's own cells
-    extra: str
+    extras: tuple[str, ...]
     #: what was repaired, in words
     repairs: tuple[str, ...]
 
@@ -358,7 +351,7 @@ def splice(pristine: NotebookNode, submitted: NotebookNode) -> Spliced:
 
     An answer cell is recognised by its id, its tag, or, where the metadata is gone, by the names that it defines.
     Check and parameter cells always come from the exercise, so it does not matter what became of the learner's. A
-    doubled answer counts as a notebook would run it: one after the other.
+    doubled answer counts as a notebook would run it: one after the other, and none after the last check.
     """
     questions = parts(pristine)
     ours = {cell.id: i for i, cell in enumerate(pristine.cells)}
@@ -372,18 +365,22 @@ def splice(pristine: NotebookNode, submitted: NotebookNode) -> Spliced:
     repairs: list[str] = []
     order: list[int] = []
     upcoming = 0
-    for cell in submitted.cells:
-        if cell.cell_type != "code":
-            continue
+    code = [cell for cell in submitted.cells if cell.cell_type == "code"]
+    last_check = {checked_question(cell): at for at, cell in enumerate(code)}
+    for at, cell in enumerate(code):
         i = _belongs(cell, pristine, ours, owner, defined, plain_sources)
-        if i is not None and i in owner:
+        blank = i in owner and all(_essence(text) == _essence(pristine.cells[i].source) for text in answers[i])
+        if i in owner and not blank and at > last_check.get(owner[i], at) and ours.get(cell.get("id")) != i:
+            # It uses the name again, after the answer was checked for the last time.
+            extras.append((upcoming, cell.source))
+        elif i in owner:
             if answers[i]:
                 repairs.append(f"the answer cell of {owner[i]} stands more than once; the last one counts")
             answers[i].append(cell.source)
             order.append(i)
             upcoming = i
         elif i is not None:
-            upcoming = max(upcoming, i)
+            upcoming = i
             added = _additions(pristine.cells[i].source, cell.source, protected)
             if added:
                 extras.append((i, added))
@@ -392,14 +389,13 @@ def splice(pristine: NotebookNode, submitted: NotebookNode) -> Spliced:
             extras.append((upcoming, cell.source))
     if order != sorted(order):
         repairs.append("answer cells were moved; each was set back to its place")
-    sources: dict[str, str | None] = {}
+    sources: dict[str, tuple[str, ...]] = {}
     for part in questions:
-        given = [text for i in part.answers for text in answers[i]]
-        if not given:
+        sources[part.question] = tuple(text for i in part.answers for text in answers[i])
+        if not sources[part.question]:
             repairs.append(f"the answer cell of {part.question} is missing")
-        sources[part.question] = "\n".join(given) if given else None
-    notebook = deepcopy(pristine)
-    return Spliced(_set_in(notebook, owner, answers, extras), sources, "\n".join(t for _, t in extras), tuple(repairs))
+    notebook = _set_in(deepcopy(pristine), owner, answers, extras)
+    return Spliced(notebook, sources, tuple(text for _, text in extras), tuple(repairs))
 
 
 def _set_in(
@@ -451,10 +447,7 @@ def _is_check_or_setup(cell: NotebookNode) -> bool:
     """A check, parameter or set-up cell that was edited beyond recognition: ours is used instead."""
     if tags(cell) & {"check", "parameters", "injected-parameters", "colab"}:
         return True
-    try:
-        body = ast.parse(cell.source).body
-    except (SyntaxError, ValueError):
-        return False
+    body = getattr(parsed(cell.source), "body", [])
     return bool(body) and all(isinstance(node, ast.Expr) for node in body) and checked_question(cell) is not None
 
 
@@ -462,19 +455,15 @@ def _additions(pristine: str, edited: str, protected: set[str]) -> str:
     """Imports, definitions and assignments that a learner added to one of our cells, less those of protected names."""
     if _essence(pristine) == _essence(edited):
         return ""
-    try:
-        ours = {ast.dump(node) for node in ast.parse(pristine).body}
-        theirs = ast.parse(edited).body
-    except (SyntaxError, ValueError, RecursionError):
+    ours, theirs = parsed(pristine), parsed(edited)
+    if ours is None or theirs is None:
         return ""
-    kept = [
-        node
-        for node in theirs
-        if ast.dump(node) not in ours
-        and (isinstance(node, ast.Import | ast.ImportFrom) or top_names(ast.unparse(node)))
-        and not (top_names(ast.unparse(node)) & protected)
-    ]
-    return "\n".join(ast.unparse(node) for node in kept)
+    try:
+        known = {ast.dump(node) for node in ours.body}
+        added = [node for node in theirs.body if ast.dump(node) not in known]
+        return "\n".join(ast.unparse(n) for n in added if defined_by(n) and not defined_by(n) & protected)
+    except RecursionError:
+        return ""
 
 
 def _essence(source: str) -> str:
@@ -483,16 +472,8 @@ def _essence(source: str) -> str:
 
 def top_names(source: str) -> set[str]:
     """Names that a cell defines at its top level; also of a cell that does not parse, by its `def` and `=` lines."""
-    try:
-        body: Iterable[ast.stmt] = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError):
+    tree = parsed(source)
+    if tree is None:
         return set(re.findall(r"^(?:def|class)\s+(\w+)", source, re.M)) | set(re.findall(r"^(\w+)\s*=", source, re.M))
-    names: set[str] = set()
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                names |= {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
-    return names
+    definitions = (node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom))
+    return {name for node in definitions for name in defined_by(node)}

@@ -97,7 +97,7 @@ def cut_network() -> str:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("the network is off while an exercise is tried")
 
-    socket.socket.connect = refuse  # type: ignore[method-assign]
+    socket.socket.connect = socket.socket.connect_ex = refuse  # type: ignore[method-assign]
     socket.getaddrinfo = refuse  # type: ignore[assignment]
     return "refused"
 
@@ -126,15 +126,15 @@ def _child() -> None:
     results = []
     for one in jobs:
         shell.reset(new_session=True)
-        warnings.resetwarnings()
         bundles.clear()
         errors, words = [], io.StringIO()
-        for i, source in one["cells"]:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(words):
-                result = shell.run_cell(source, store_history=False)
-            error = result.error_before_exec or result.error_in_exec
-            if error is not None:
-                errors.append([i, f"{type(error).__name__}: {error}"])
+        with warnings.catch_warnings():  # one run's filters do not reach the next, and each warns anew
+            for i, source in one["cells"]:
+                with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(words):
+                    result = shell.run_cell(source, store_history=False)
+                error = result.error_before_exec or result.error_in_exec
+                if error is not None:
+                    errors.append([i, f"{type(error).__name__}: {error}"])
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close("all")
         observed = {b[OBSERVED_MIME]["question"]: b[OBSERVED_MIME] for b in bundles if OBSERVED_MIME in b}
