@@ -29,6 +29,8 @@ STYLE = {
     "axes.grid": True,
     "grid.alpha": 0.25,
     "legend.frameon": False,
+    "figure.titlesize": 12,
+    "figure.titleweight": "bold",
     "font.size": 10.5,
     "font.family": "DejaVu Sans",
 }
