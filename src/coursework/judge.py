@@ -11,7 +11,7 @@ from typing import Any
 from coursework.compare import describe, difference, show
 from coursework.encode import DecodeError, EncodeError, decode
 from coursework.model import AuthoringError, Mistake, Observed, Outcome, Question, Status, Verdict
-from coursework.observe import observe
+from coursework.observe import outcomes
 
 
 def judge(
@@ -97,7 +97,7 @@ def _judge(
             got=got,
         )
     if outcome.error:
-        return verdict(Status.ERROR, _error_message(outcome), call=call, got=got)
+        return verdict(Status.ERROR, trouble or _error_message(outcome), call=call, got=got)
     return verdict(Status.WRONG, trouble, call=call, got=got)
 
 
@@ -111,7 +111,7 @@ def _judge_prose(question: Question, observed: Observed, verdict: Any) -> Verdic
     words = len(text.split())
     if words < question.min_words:
         return verdict(Status.WRONG, f"{words} words; at least {question.min_words} are asked for.", got=show(text))
-    return verdict(Status.UNMARKED, f"Received, {words} words. A person marks it against the rubric.", got=show(text))
+    return verdict(Status.UNMARKED, f"Received, {words} words. A person marks it against the rubric.", got=text[:20_000])
 
 
 def _error_message(outcome: Outcome) -> str:
@@ -198,14 +198,14 @@ def _looks_like(
                 continue
         return False
     try:
-        mutant = observe(question, question.wrong_answer(mistake, parameters), parameters)
+        wrong = question.wrong_answer(mistake, parameters)
     except AuthoringError:
         raise
     except Exception:  # a mistake that cannot be made with these parameters; the gate tells its author
         return False
-    if len(mutant.outcomes) != len(observed.outcomes):
-        return False
-    for outcome, output, theirs in zip(observed.outcomes, outputs, mutant.outcomes, strict=True):
+    # Probe by probe: most mistakes differ on the first, and the rest need not be run.
+    mutant = outcomes(question, wrong, parameters)
+    for outcome, output, theirs in zip(observed.outcomes, outputs, mutant, strict=True):
         if outcome.error or theirs.error:
             if not (outcome.error and theirs.error and outcome.error[0] == theirs.error[0]):
                 return False
@@ -217,11 +217,9 @@ def _looks_like(
 
 
 def _call(question: Question, arguments: tuple, show_inputs: bool) -> str:
-    if not question.probed or not arguments:
+    if not question.probed or not arguments or not show_inputs:
         return question.call
     name = question.call.partition("(")[0]
-    if not show_inputs:
-        return f"{name}({', '.join(describe(a) for a in arguments)})"
     return f"{name}({', '.join(show(a, 70) if _small(a) else describe(a) for a in arguments)})"
 
 

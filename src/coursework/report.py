@@ -171,24 +171,28 @@ def _cell(value: Any) -> Any:
 
 STYLE = """
 :root { color-scheme: light dark; --ink:#1f2933; --paper:#fff; --quiet:#52606d; --line:#d9e2ec; --head:#f5f7fa;
-  --ok:#17692f; --bad:#9a4a06; --err:#b42318; --grey:#5b6573; --info:#1d4ed8; }
+  --ok:#17692f; --bad:#9a4a06; --err:#b42318; --grey:#616b79; --info:#1d4ed8; }
 @media (prefers-color-scheme: dark) { :root { --ink:#e4e7eb; --paper:#15191f; --quiet:#9aa5b1; --line:#323f4b;
   --head:#1f2933; --ok:#6fcf97; --bad:#f2b84b; --err:#ff8a80; --grey:#9aa5b1; --info:#90b4ff; } }
 body { font:16px/1.5 system-ui, sans-serif; color:var(--ink); background:var(--paper); margin:2rem auto;
-  max-width:56rem; padding:0 1rem; } body.class { max-width:80rem }
+  max-width:56rem; padding:0 1rem; }
+.handed-in { white-space:pre-wrap; border-left:2px solid var(--line); margin:.4rem 0; padding-left:1rem; }
+body.class { max-width:80rem }
 h1 { font-size:1.6rem } h2 { font-size:1.25rem; margin:2.5rem 0 .6rem } h3 { font-size:1.05rem; margin:0 0 .2rem }
-table { border-collapse:collapse; font-variant-numeric:tabular-nums } .wide { overflow-x:auto }
+table { border-collapse:collapse; font-variant-numeric:tabular-nums } .wide { overflow-x:auto; position:relative }
 caption { text-align:left; color:var(--quiet); padding-bottom:.3rem } summary { cursor:pointer }
 th, td { border:1px solid var(--line); padding:.25rem .55rem; text-align:left; vertical-align:top }
 thead th, tbody th[scope=rowgroup] { background:var(--head) } thead th { vertical-align:bottom }
 td.n { text-align:right; white-space:nowrap } td.sum, th.sum { border-right:2px solid var(--quiet) }
-.quiet { color:var(--quiet) } .said { position:absolute; clip-path:inset(50%) } a { color:inherit }
+.quiet { color:var(--quiet) } a { color:inherit }
+.said { position:absolute; width:1px; height:1px; overflow:hidden; white-space:nowrap; clip-path:inset(50%) }
 th.up { padding:.5rem .2rem } th.up span { writing-mode:vertical-rl; transform:rotate(180deg); font-weight:600 }
 th.name { position:sticky; left:0; background:var(--paper); vertical-align:bottom }
 thead th.name { background:var(--head) }
 .marks tbody tr:hover > * { background:var(--head) }
 .legend { list-style:none; padding:0; display:flex; flex-wrap:wrap; gap:.2rem 1.2rem }
-.s { --hue:var(--grey); display:inline-block; min-width:1.5em; text-align:center; font-weight:700; color:var(--hue);
+.s { --hue:var(--grey); display:inline-block; position:relative; min-width:1.5em; text-align:center;
+  font-weight:700; color:var(--hue);
   background:color-mix(in srgb, var(--hue) 14%, transparent) }
 td.s { display:table-cell; padding:.25rem .2rem }
 .passed { --hue:var(--ok) } .wrong, .partly { --hue:var(--bad) } .unmarked { --hue:var(--info) }

@@ -360,10 +360,11 @@ def _(answer, hhmm):
 
 def _right_minutes(hhmm, seen):
     output = seen["output"]
-    return isinstance(output, np.ndarray) and np.array_equal(output, hhmm // 100 * 60 + hhmm % 100)
+    whole = isinstance(output, np.ndarray) and output.dtype.kind == "i"
+    return whole and np.array_equal(output, hhmm // 100 * 60 + hhmm % 100)
 
 
-@minutes.property("the output is an array, and each of its entries the minutes since midnight")
+@minutes.property("the output is an array of whole numbers, each of them the minutes since midnight")
 def _(hhmm, seen):
     return _right_minutes(hhmm, seen)
 
@@ -521,7 +522,7 @@ def _evening(rng, size):
 
 @late_before.probes
 def _(rng, n, window):
-    yield np.array([480, 300, 500, 480, 300, 490]), np.array([10.0, 4, np.nan, 30, 8, -2]), 60
+    yield np.array([480, 300, 500, 480, 300, 540]), np.array([10.0, 4, np.nan, 30, 8, -2]), 60
     yield np.array([900, 960, 961, 1500]), np.array([np.nan, 12.0, 3, 5]), 60
     yield np.array([700]), np.array([9.0]), window
     yield np.array([], dtype=np.int64), np.array([]), window
@@ -591,14 +592,14 @@ def _(due, delay, window, seen):
     return not seen.get("memory")
 
 
-def _by_sums(due, delay, window, *, fill=True, known_only=True, side="left", unsort=True, none=np.nan):
+def _by_sums(due, delay, window, *, fill=True, known_only=True, begin="left", end="left", unsort=True, none=np.nan):
     order = np.argsort(due, kind="stable")
     ordered, delays = due[order], delay[order]
     known = ~np.isnan(delays) if known_only else np.ones(len(delays), dtype=bool)
     delays = np.where(np.isnan(delays), 0.0, delays) if fill else delays
     sums, counts = (np.concatenate([[0.0], np.cumsum(values)]) for values in (delays, known))
     asked = due if unsort else ordered
-    first, last = np.searchsorted(ordered, asked - window), np.searchsorted(ordered, asked, side)
+    first, last = np.searchsorted(ordered, asked - window, begin), np.searchsorted(ordered, asked, end)
     total, many = sums[last] - sums[first], counts[last] - counts[first]
     return np.where(many > 0, total / np.maximum(many, 1), none)
 
@@ -644,7 +645,12 @@ def cancelled_on_time(due, delay, window):
     "own delay."
 )
 def knows_itself(due, delay, window):
-    return _by_sums(due, delay, window, side="right")
+    return _by_sums(due, delay, window, end="right")
+
+
+@late_before.mistake("Flights that are due exactly `window` minutes earlier belong to the window, too.", credit=0.5)
+def misses_its_first_minute(due, delay, window):
+    return _by_sums(due, delay, window, begin="right")
 
 
 @late_before.mistake("The means are there, in the order of time. Which flight does each belong to?", credit=0.5)

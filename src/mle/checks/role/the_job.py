@@ -262,7 +262,8 @@ def _(rng, cost_false_alarm, cost_miss):
     prices = (cost_false_alarm, cost_miss)
     equal = cost_false_alarm / (cost_false_alarm + cost_miss)
     odds = cost_false_alarm / cost_miss
-    grid = np.append(np.linspace(0, 1, 401), (equal + odds) / 2)
+    # Off the round numbers, where `>` and `>=` would differ.
+    grid = np.concatenate([[0, 1], (np.arange(400) + 0.37) / 400, [(equal + odds) / 2]])
     for probability in (grid, rng.beta(1.5, 6, size=300), rng.beta(6, 3, size=300), np.array([0.999])):
         # Where both choices cost the same, either is right; such flights are left out.
         yield probability[np.abs(probability - equal) > 1e-6], *prices
