@@ -72,8 +72,11 @@ def with_chapter(contents: str, part: str, slug: str) -> str:
     else:
         if not any(line.startswith("parts:") for line in lines):
             raise AuthoringError("_toc.yml has no `parts:`; add the chapter by hand")
-        lines += [f"  - caption: {part.capitalize()}", "    chapters:"]
-        indent, at = "      ", len(lines)
+        # After the last part that holds chapters: what follows it is for other readers.
+        chapters = [i for i, line in enumerate(lines) if re.search(r"\bfile: (?:notebooks|exercises)/", line)]
+        at = chapters[-1] + 1 if chapters else len(lines)
+        lines[at:at] = [f"  - caption: {part.capitalize()}", "    chapters:"]
+        indent, at = "      ", at + 2
     lines[at:at] = [
         f"{indent}- file: notebooks/{part}/{slug}",
         f"{indent}  sections:",
