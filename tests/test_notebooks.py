@@ -79,7 +79,7 @@ def with_a_changed_number(lesson: NotebookNode) -> tuple[NotebookNode, NotebookN
 
 
 def with_a_changed_answer(solution: NotebookNode) -> tuple[NotebookNode, NotebookNode, int]:
-    """The solution up to its first check of a function; the same with one line of the answer changed; the check's place."""
+    """The solution up to the first check of a function; the same with one line of the answer changed; that check."""
     for place, cell in enumerate(solution.cells):
         region = re.search(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", cell.source, re.DOTALL)
         returned = region and list(re.finditer(r"return (.+)$", region[1], re.MULTILINE))

@@ -1,5 +1,5 @@
-"""`coursework serve` and `coursework site`: what was written is what is served, a failed build stays failed, and nothing
-is left running."""
+"""`coursework serve` and `coursework site`: what was written is what is served, a failed build stays failed, and
+nothing is left running."""
 
 from __future__ import annotations
 

@@ -269,6 +269,35 @@ def test_the_closing_line_adds_up_the_runs_and_counts_what_was_left_out(
     assert all(sentence in printed for sentence in says)
 
 
+LEFT_OUT = """
+import sys, pytest
+def test_skipped(): pytest.skip({reason!r})
+@pytest.mark.skipif(True, reason={reason!r})
+def test_marked(): pass
+@pytest.mark.xfail
+def test_expected_to_fail(): assert False
+"""
+COLLECTED = "import pytest\npytest.importorskip('no_such_module_here')\ndef test_it(): pass\n"
+
+
+@pytest.mark.parametrize(
+    "ci, text, outcome",
+    [
+        ("", LEFT_OUT.format(reason="no Chromium is installed"), "2 skipped, 1 xfailed"),
+        ("true", LEFT_OUT.format(reason="no Chromium is installed"), "1 failed, 1 xfailed, 1 error"),
+        ("true", LEFT_OUT.format(reason="not on this platform: signals"), "2 skipped, 1 xfailed"),
+        ("", COLLECTED, "1 skipped"),
+        ("true", COLLECTED, "1 error"),
+    ],
+)
+def test_a_test_that_is_left_out_fails_where_ci_is_set(tmp_path, ci, text, outcome):
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "test_it.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "--rootdir", str(tmp_path), str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "CI": ci})
+    assert re.search(rf"= {outcome} in ", done.stdout), done.stdout
+
+
 # The pins and the targets --------------------------------------------------------------------------------------------
 
 
@@ -304,6 +333,7 @@ def test_everything_that_is_installed_is_pinned_once():
 )
 def test_make_alone_prints_every_target():
     targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
-    printed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["make", "--no-print-directory"]  # make says the folder where these tests are themselves run by make
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert [line.split()[1] for line in printed.splitlines()] == targets
     assert all(len(line.split()) > 3 for line in printed.splitlines())

@@ -229,12 +229,8 @@ def test():
     install_browser()
     shutil.rmtree(str(RESULTS), ignore_errors=True)
     RESULTS.mkdir(parents=True)
-    workers = [
-        "-n",
-        str(min(4, os.cpu_count() or 1)),
-        "--dist",
-        "loadfile",
-    ]  # loadfile: a notebook's cells share a kernel
+    # By whole files, since the cells of a notebook share a kernel; in the order in which they come, slow ones first.
+    workers = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
     nbval = [*workers, "--nbval-cell-timeout", "300"]  # without it a kernel that dies hangs the run
     runs = {
         "tests": ["tests", *workers],
