@@ -17,7 +17,7 @@ course:  ## set up, build the site and serve it beside JupyterLab (port=8000 lab
 	@$(BOOTSTRAP) course --port $(port) --lab-port $(lab_port)
 
 lab:  ## open JupyterLab on the course (options=--no-browser)
-	@$(BOOTSTRAP) run jupyter lab $(options)
+	@$(BOOTSTRAP) run jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(options)
 
 test:  ## run all tests: the code, the exercises, the site, every notebook
 	@$(BOOTSTRAP) test

@@ -33,12 +33,16 @@ ENDLESS = "RecursionError: the function called itself until Python stopped it"
 # ------------------------------------------------------------------------------------------------ the data
 
 
-def results(seed, n, distribution):
-    """Search results as they arrive: n rows (score, page), score a whole number from 0 to 255; many scores tie."""
+@cache
+def _pages():
     from mle.data import names
 
-    rng = np.random.default_rng(seed)
-    pages = list(dict.fromkeys(f"{module}.{name}" for name, module in names()))
+    return list(dict.fromkeys(f"{module}.{name}" for name, module in names()))
+
+
+def results(seed, n, distribution):
+    """Search results as they arrive: n rows (score, page), score a whole number from 0 to 255; many scores tie."""
+    rng, pages = np.random.default_rng(seed), _pages()
     chosen = [pages[i] for i in rng.permutation(len(pages))[:n]]
     scores = rng.integers(0, 5 if distribution == "few_distinct" else 256, n)
     if distribution == "reversed":
