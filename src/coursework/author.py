@@ -31,6 +31,18 @@ def about(project: Project, path: Path) -> dict[str, str]:
     return {"exercise" if role != "lesson" else "lesson": "/".join(rest), "role": role}
 
 
+def read(path: Path) -> NotebookNode:
+    """The notebook at `path`.
+
+    Raises:
+        AuthoringError: it is none; the message names the file.
+    """
+    try:
+        return nb.read(path)
+    except nb.NotebookError as error:
+        raise AuthoringError(f"{path}: {error}") from None
+
+
 def as_text(notebook: NotebookNode) -> str:
     """A notebook as percent text (`# %%` cells), without the cell that the project writes itself."""
     import jupytext
@@ -56,7 +68,7 @@ def from_text(project: Project, path: Path, text: str) -> bool:
     for cell in fresh.cells:
         cell.pop("id", None)
     if path.is_file():
-        _carry_over(nb.read(path), fresh)
+        _carry_over(read(path), fresh)
     for cell in fresh.cells:
         cell.setdefault("id", "")
     nb.normalise(fresh, colab=project_colab(project), about=kind)
@@ -78,6 +90,7 @@ def _carry_over(old: NotebookNode, fresh: NotebookNode) -> None:
                     now.id = was.id
                     if tag == "equal" and was.cell_type == "code":
                         now.outputs, now.execution_count = was.outputs, was.execution_count
+    fresh.cells = [c for c in old.cells if "colab" in nb.tags(c)] + fresh.cells
 
 
 def edit(project: Project, path: Path) -> bool:
@@ -89,7 +102,7 @@ def edit(project: Project, path: Path) -> bool:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not editor:
         raise AuthoringError("no editor is set: export EDITOR=vim (or code --wait), or use --text and --from")
-    before = as_text(nb.read(path))
+    before = as_text(read(path))
     with tempfile.NamedTemporaryFile("w", suffix=f"-{path.stem}.py", delete=False, encoding="utf-8") as file:
         file.write(before)
     draft = Path(file.name)
@@ -107,7 +120,7 @@ def edit(project: Project, path: Path) -> bool:
 
 def format_notebook(project: Project, path: Path, *, write: bool = True) -> bool:
     """Bring a notebook to normal form; True where that changes it."""
-    notebook = nb.normalise(nb.read(path), colab=project_colab(project), about=about(project, path))
+    notebook = nb.normalise(read(path), colab=project_colab(project), about=about(project, path))
     if not write:
         return path.read_text(encoding="utf-8") != nb.text_of(notebook)
     return nb.write(path, notebook)
@@ -130,12 +143,13 @@ def run_notebook(project: Project, path: Path, timeout: int = 300) -> None:
     where = path.resolve().relative_to(project.root).as_posix()
     if kind["role"] == "exercise":
         raise AuthoringError(f"{where}: an exercise is derived and stored without outputs; run its solution")
-    notebook = nb.clear_outputs(nb.normalise(nb.read(path), colab=project_colab(project), about=kind))
+    notebook = nb.clear_outputs(nb.normalise(read(path), colab=project_colab(project), about=kind))
     with tempfile.TemporaryDirectory(prefix="cw-") as scratch:
         client = NotebookClient(
             notebook,
             config=kernel_config(scratch),
             timeout=timeout,
+            shutdown_kernel="immediate",
             kernel_name="python3",
             resources={"metadata": {"path": str(path.resolve().parent)}},
             record_timing=False,
@@ -143,7 +157,10 @@ def run_notebook(project: Project, path: Path, timeout: int = 300) -> None:
         )
         environment = {**os.environ, "COURSEWORK_DATA": scratch, "IPYTHONDIR": scratch, "PYTHONHASHSEED": "0"}
         try:
-            client.execute(env=environment)
+            # Not `client.execute`, which answers an interrupt by losing its kernel, and fails over that.
+            with client.setup_kernel(env=environment):
+                for i, cell in enumerate(notebook.cells):
+                    client.execute_cell(cell, i)
         except CellExecutionError as error:
             raise AuthoringError(f"{where}: a cell raises {error.ename}: {error.evalue}") from None
         except (CellTimeoutError, DeadKernelError) as error:

@@ -11,6 +11,7 @@ import builtins
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from types import CodeType
 from typing import Any
 
@@ -227,7 +228,8 @@ class _Visitor(ast.NodeVisitor):
 
 
 class Watch:
-    """Context manager that notes, by profiling, which out-of-bounds names are called while it is open.
+    """Context manager that notes, by profiling, which out-of-bounds names are called while it is open; it may be
+    opened again and again, and adds up.
 
     Only calls from the learner's own code count, whatever the name they use: libraries sort, average and solve for
     reasons of their own. A library function that does the whole task by another name has to be listed too.
@@ -241,17 +243,17 @@ class Watch:
         self.names = tuple(names)
         self._ours = ("coursework", *ours)
         self._profiler: Any = None
-
-    def __enter__(self) -> Watch:
         if self.names:
-            try:
+            with suppress(ImportError):  # a Python without it
                 # The C profiler: a hook in Python makes small functions some fifty times slower, this one four.
                 from cProfile import Profile
 
                 self._profiler = Profile()
+
+    def __enter__(self) -> Watch:
+        if self._profiler is not None:
+            with suppress(ValueError):  # another profiler is at work
                 self._profiler.enable()
-            except (ImportError, ValueError):  # a Python without it; another profiler is at work
-                self._profiler = None
         return self
 
     def __exit__(self, *_: object) -> None:

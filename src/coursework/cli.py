@@ -54,11 +54,10 @@ def edit(
 ) -> None:
     """Open a notebook as text (one `# %%` line a cell) in $EDITOR and write it back in normal form."""
     from coursework import author
-    from coursework import notebook as nb
 
     project = Project.find(notebook.resolve().parent if notebook.parent.is_dir() else None)
     if text:
-        sys.stdout.write(author.as_text(nb.read(notebook)))
+        sys.stdout.write(author.as_text(author.read(notebook)))
         return
     if from_ is not None:
         changed = author.from_text(project, notebook, from_.read_text(encoding="utf-8"))
@@ -154,7 +153,12 @@ def serve(
 @app.command()
 def grade(
     submissions: Annotated[Path, typer.Argument(help="Folder with <student>/<part>/<slug>.ipynb.")],
-    exercise: Annotated[list[str] | None, typer.Option("--exercise", "-e", help="Grade this one only.")] = None,
+    exercise: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exercise", "-e", help="Grade this one only; may be repeated. All that anybody handed in if none."
+        ),
+    ] = None,
     parameters: Annotated[
         Path | None,
         typer.Option(
@@ -180,7 +184,10 @@ def grade(
             "If you trust its code, say --unsandboxed"
         )
     ids = project.resolve(exercise or [])
-    hidden = grading.read_parameters(parameters, ids) if parameters else None
+    hidden = grading.read_parameters(parameters, ids) if parameters else {}
+    if not exercise:
+        handed_in = grading.handed_in(submissions, ids)
+        ids = [id for id in ids if id in hidden or id in handed_in]
     settings = grading.Settings(cell_timeout=cell_timeout, **({"workers": workers} if workers else {}))
     with _bar() as bar:
         task = bar.add_task("preparing", total=None)
@@ -220,7 +227,7 @@ def _bar() -> Any:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=err, transient=True)
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 
 def _said(graded: list) -> None:

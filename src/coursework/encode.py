@@ -52,6 +52,11 @@ def _encode(value: Any, budget: _Budget, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise EncodeError(f"the answer is nested more than {MAX_DEPTH} levels deep (or contains itself)")
     budget.take()
+    kind = type(value)
+    if kind is int and -(2**53) < value < 2**53:  # most items of most answers: numbers and text
+        return value
+    if kind is float and math.isfinite(value):
+        return value
     if value is None or isinstance(value, bool | np.bool_):
         return None if value is None else bool(value)
     if value is Ellipsis:
@@ -71,7 +76,6 @@ def _encode(value: Any, budget: _Budget, depth: int) -> Any:
     if isinstance(value, bytes | bytearray):
         budget.take(0, len(value))
         return {"t": "bytes", "v": base64.b64encode(value).decode()}
-    kind = type(value)
     module = kind.__module__.partition(".")[0]
     if module == "pandas":
         return _encode_pandas(value, budget, depth)

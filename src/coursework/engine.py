@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+import nbformat
 from attrs import define, field
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -204,9 +205,8 @@ class _Run:
             # A cell of the learner's own, between questions: leave it out of the next kernel.
             self.owner[i] = f"cell {i}"
             self.trouble.stopped[f"cell {i}"] = why
-        self.notebook.cells[i].outputs.append(
-            {"output_type": "stream", "name": "stderr", "text": f"coursework: this cell {words}.\n"}
-        )
+        said = nbformat.v4.new_output("stream", name="stderr", text=f"coursework: this cell {words}.\n")
+        self.notebook.cells[i].outputs.append(said)
 
     def _give_up(self, i: int) -> None:
         for question in {q for at, q in self.owner.items() if at >= i}:

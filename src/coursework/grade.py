@@ -35,6 +35,8 @@ from coursework.release import derive_exercise, read_solution
 from coursework.replay import job, replay
 
 CELL_TIMEOUT = 30
+#: Modules of this package that a grade depends on: when one changes, submissions are graded again.
+DECIDING = ("model", "notebook", "encode", "compare", "bounds", "observe", "judge", "engine", "grade")
 
 
 class GradingError(Exception):
@@ -69,6 +71,18 @@ def find_submissions(folder: Path, ids: Sequence[str]) -> list[Submission]:
     if not students:
         raise GradingError(f"{folder} holds no student's folder: expected {folder}/<student>/<part>/<slug>.ipynb")
     return [submission for student in students for submission in _of_student(student, ids)]
+
+
+def handed_in(folder: Path, ids: Sequence[str]) -> set[str]:
+    """Those of `ids` that at least one student handed in.
+
+    Raises:
+        GradingError: as for `find_submissions`, or there is none.
+    """
+    found = {one.exercise for one in find_submissions(folder, ids) if one.path is not None}
+    if not found:
+        raise GradingError(f"{folder}: no student's folder holds a notebook of any of {', '.join(ids)}")
+    return found
 
 
 def _of_student(folder: Path, ids: Sequence[str]) -> Iterator[Submission]:
@@ -178,6 +192,8 @@ def prepare(project: Project, id: str, sets: Sequence[Mapping[str, Any]]) -> Tas
     digest = hashlib.sha256(json.dumps(valid, sort_keys=True).encode())
     digest.update(nb.text_of(nb.clear_outputs(solution)).encode())
     digest.update(project.checks_file(id).read_bytes())
+    for name in DECIDING:
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return Task(exercise, pristine, stubs, told, answers, valid, [run.observed for run in runs], digest.hexdigest())
 
 

@@ -111,7 +111,9 @@ def _judge_prose(question: Question, observed: Observed, verdict: Any) -> Verdic
     words = len(text.split())
     if words < question.min_words:
         return verdict(Status.WRONG, f"{words} words; at least {question.min_words} are asked for.", got=show(text))
-    return verdict(Status.UNMARKED, f"Received, {words} words. A person marks it against the rubric.", got=text[:20_000])
+    return verdict(
+        Status.UNMARKED, f"Received, {words} words. A person marks it against the rubric.", got=text[:20_000]
+    )
 
 
 def _error_message(outcome: Outcome) -> str:

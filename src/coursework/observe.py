@@ -5,7 +5,8 @@ from __future__ import annotations
 import dis
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from coursework.bounds import Watch
@@ -21,7 +22,8 @@ def observe(question: Question, answer: Any, parameters: Mapping[str, Any]) -> O
 
     An interrupt (the learner's or the grader's, on an endless loop) is passed on.
     """
-    if is_blank(answer) or (question.kind == "estimator" and is_blank(type(answer))):
+    unfitted = question.kind == "estimator" and inspect.isfunction(getattr(type(answer), "fit", None))
+    if is_blank(answer) or (unfitted and is_blank(type(answer))):
         return Observed(question.name, blank=True)
     if question.kind == "function" and not callable(answer):
         kind = type(answer).__name__
@@ -30,23 +32,28 @@ def observe(question: Question, answer: Any, parameters: Mapping[str, Any]) -> O
             f"{question.name} is a {kind}, not a function: has the name been used for something else?",
         )
         return Observed(question.name, (Outcome(error=error),))
-    outcomes, reached = [], {}
-    ours = question.exercise.module.partition(".")[0]
+    watch = Watch(question.out_of_bounds, ours=(question.exercise.module.partition(".")[0],))
+    found = tuple(outcomes(question, answer, parameters, watch))
+    return Observed(question.name, found, False, watch.reached)
+
+
+def outcomes(
+    question: Question, answer: Any, parameters: Mapping[str, Any], watch: Watch | None = None
+) -> Iterator[Outcome]:
+    """What `answer` gives on each probe, one after the other; as for `observe`."""
     until = time.perf_counter() + WATCHED
     for arguments in question.inputs(parameters):
         before = _encoded_or_none(arguments)
-        watch = Watch(question.out_of_bounds if time.perf_counter() < until else (), ours=(ours,))
         try:
-            with watch:
+            with watch if watch and time.perf_counter() < until else nullcontext():
                 output = question.exercise_answer(answer, arguments)
             changed = question._observe is None and before is not None and _encoded_or_none(arguments) != before
-            outcomes.append(Outcome(encode(output), None, changed))
+            outcome = Outcome(encode(output), None, changed)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a learner's code may raise anything, SystemExit too
-            outcomes.append(Outcome(error=(type(error).__name__, _short(error))))
-        reached.update(dict.fromkeys(watch.reached))
-    return Observed(question.name, tuple(outcomes), False, tuple(reached))
+            outcome = Outcome(error=(type(error).__name__, _short(error)))
+        yield outcome
 
 
 def _short(error: BaseException) -> str:
@@ -71,10 +78,11 @@ def is_blank(answer: Any) -> bool:
         return True
     if inspect.isclass(answer):
         methods = [m for m in vars(answer).values() if inspect.isfunction(m) and m.__name__ != "__init__"]
-        return bool(methods or answer.__bases__ == (object,)) and all(is_blank(m) for m in methods)
+        empty = answer.__bases__ == (object,) and "__module__" in vars(answer)  # int and its like are no stubs
+        return bool(methods or empty) and all(is_blank(m) for m in methods)
     if inspect.isfunction(answer):
         steps = [i for i in dis.get_instructions(answer) if i.opname not in ("RESUME", "NOP", "CACHE")]
         return all(i.opname in ("LOAD_CONST", "RETURN_VALUE", "RETURN_CONST") for i in steps) and all(
-            i.argval is None for i in steps if i.opname.endswith("_CONST")
+            i.argval in (None, ...) for i in steps if i.opname.endswith("_CONST")
         )
     return False

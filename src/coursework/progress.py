@@ -34,6 +34,8 @@ def data_folder() -> Path:
 def _open(folder: Path) -> sqlite3.Connection:
     folder.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(folder / "progress.sqlite", timeout=2)
+    # A record of tries is not worth the wait for a disk, which is longer than everything else that a check does.
+    connection.execute("PRAGMA synchronous = OFF")
     connection.executescript(SCHEMA)
     return connection
 

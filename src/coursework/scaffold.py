@@ -67,7 +67,7 @@ def with_chapter(contents: str, part: str, slug: str) -> str:
     lines = contents.rstrip("\n").split("\n")
     own = [i for i, line in enumerate(lines) if re.search(rf"\bfile: (?:notebooks|exercises)/{part}/", line)]
     if own:
-        lesson = next(line for line in (lines[i] for i in own) if f"notebooks/{part}/" in line)
+        lesson = next((lines[i] for i in own if f"notebooks/{part}/" in lines[i]), lines[own[0]])
         indent, at = lesson[: len(lesson) - len(lesson.lstrip())], own[-1] + 1
     else:
         if not any(line.startswith("parts:") for line in lines):
