@@ -150,8 +150,15 @@ def read_parameters(path: Path, ids: Sequence[str]) -> dict[str, list[dict]]:
         sets = sets if isinstance(sets, list) else [sets]
         if not sets or not all(isinstance(one, dict) for one in sets):
             raise GradingError(f"{path}: {id} must have one mapping of parameters, or a list of them")
-        found[id] = sets
+        found[id] = [{name: _number(value) for name, value in one.items()} for one in sets]
     return found
+
+
+def _number(value: Any) -> Any:
+    """YAML reads 5e8 as text, since it has no point; a person means the number."""
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+        return float(value)
+    return value
 
 
 @frozen
@@ -165,7 +172,7 @@ class Task:
     published_answers: dict[str, Observed]
     sets: list[dict[str, Any]]
     expected: list[dict[str, Observed]]
-    #: changes when the checks, the reference or the parameters do
+    #: changes when the checks, the reference, the parameters or this engine do
     fingerprint: str
 
 

@@ -1,0 +1,41 @@
+"""What the guides show works: their examples are taken out of the pages and used."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from coursework.grade import read_parameters
+from coursework.project import Project
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / "book" / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def test_the_instructors_example_of_hidden_parameters_is_one_that_grading_accepts(tmp_path):
+    (example,) = blocks("instructors.md", "yaml")
+    path = tmp_path / "private.yml"
+    path.write_text(example, encoding="utf-8")
+    project = Project.find(ROOT)
+    hidden = read_parameters(path, project.ids())
+    assert hidden
+    for id, sets in hidden.items():
+        for one in sets:
+            assert project.load(id).validate(one) == one
+
+
+def test_every_command_in_the_guides_is_one_that_coursework_has():
+    from typer.main import get_command
+
+    from coursework.cli import app
+
+    known = set(get_command(app).commands)
+    pages = ["index.md", "start.md", "authors.md", "instructors.md"]
+    used = {
+        command for page in pages for command in re.findall(r"coursework ([a-z]+)\b", "\n".join(blocks(page, "text")))
+    }
+    assert {"new", "grade", "release", "gate"} <= used <= known
