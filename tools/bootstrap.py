@@ -71,9 +71,17 @@ def set_up():
     say("Installing the pinned packages into .venv (1.2 GB; a minute or two, and longer on a slow network) ...")
     pip("install", "--no-compile", "-r", "requirements.txt", "-c", "constraints.txt")
     pip("install", "--no-compile", "--no-deps", "--no-index", "--no-build-isolation", "-e", ".")
+    ask_nobody_for_news()
     STAMP.write_text(wanted)
     UNFINISHED.unlink()
     say("The course is set up.")
+
+
+def ask_nobody_for_news():
+    """JupyterLab would ask its makers for news and newer versions, and the learner for leave to."""
+    page = VENV / "etc" / "jupyter" / "labconfig" / "page_config.json"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}\n')
 
 
 def demand_python():

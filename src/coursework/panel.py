@@ -18,6 +18,10 @@ LOOK = {
     Status.UNMARKED: ("◔", "Received", "#1d4ed8"),
 }
 
+#: Labels and texts side by side; JupyterLab's own style for such lists floats and indents, and is undone here.
+GRID = "display:grid;grid-template-columns:max-content 1fr;gap:.15em 1em;margin:.4em 0 0 0"
+CELL = "float:none;width:auto;margin:0;padding:0"
+
 
 def rows(verdict: Verdict, hints_left: int, after: str = "") -> list[tuple[str, str]]:
     """The panel's lines as (label, text)."""
@@ -53,11 +57,10 @@ def as_html(verdict: Verdict, hints_left: int = 0, after: str = "") -> str:
     colour = LOOK[verdict.status][2]
     code = {"Called", "Got"}
     body = "".join(
-        f"<dt style='font-weight:600;float:left;clear:left;min-width:7.5em'>{label}</dt>"
-        f"<dd style='margin:0 0 .25em 8em'>{_cell(text, label in code)}</dd>"
+        f"<dt style='{CELL};font-weight:600'>{label}</dt><dd style='{CELL}'>{_cell(text, label in code)}</dd>"
         for label, text in rows(verdict, hints_left, after)
     )
-    body = f"<dl style='margin:.4em 0 0 0'>{body}</dl>" if body else ""
+    body = f"<dl style='{GRID}'>{body}</dl>" if body else ""
     return (
         f"<section class='coursework-verdict coursework-{verdict.status.name.lower()}' role='status' "
         f"style='border-left:4px solid {colour};padding:.4em .9em;margin:.3em 0;max-width:48em'>"
