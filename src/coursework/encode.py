@@ -9,6 +9,7 @@ import base64
 import datetime as dt
 import math
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ def _refusal(value: Any) -> str:
 
 
 def _encode_array(array: np.ndarray, budget: _Budget, depth: int) -> dict:
-    if isinstance(array, np.ma.MaskedArray):
+    if "numpy.ma" in sys.modules and isinstance(array, np.ma.MaskedArray):  # its import takes longer than a check
         raise EncodeError("the answer is a masked array: fill it or select what is valid")
     if array.dtype.kind in "biufcmM":
         budget.take(0, array.nbytes)
