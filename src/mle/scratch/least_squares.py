@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 
-def _finite(name: str, values: ArrayLike, ndim: int) -> Array:
+def finite(name: str, values: ArrayLike, ndim: int) -> Array:
     """A float64 copy of `values`, or a sentence that says what is wrong with it."""
     if np.iscomplexobj(values):
         raise TypeError(f"{name} is complex; this module solves real problems only")
@@ -31,7 +31,7 @@ def reflector(x: ArrayLike) -> tuple[Array, float]:
     alpha has the size of x and the sign opposite to x[0], so that x[0] - alpha adds and never cancels.
     Raises ValueError for an empty x, nan or inf. Source: Golub & Van Loan (2013), section 5.1.
     """
-    x = _finite("x", x, 1)
+    x = finite("x", x, 1)
     if x.size == 0:
         raise ValueError("x is empty: there is nothing to reflect")
     scale = np.abs(x).max()
@@ -49,7 +49,7 @@ def triangularise(A: ArrayLike) -> tuple[list[Array], Array]:
     Reflection j leaves the first j rows alone: its vector has length n - j. Raises ValueError for a matrix
     without rows or columns, one wider than tall, nan or inf. Source: Trefethen & Bau (1997), algorithm 10.1.
     """
-    A = _finite("A", A, 2)
+    A = finite("A", A, 2)
     n, p = A.shape
     if not n >= p > 0:
         raise ValueError(f"A has {n} rows and {p} columns: least squares needs a column, and a row for each column")
@@ -82,7 +82,7 @@ def back_substitute(R: ArrayLike, y: ArrayLike) -> Array:
     Raises ValueError for shapes that do not fit, nan or inf; LinAlgError for a zero on the diagonal.
     Source: Higham (2002), algorithm 8.1.
     """
-    R, y = _finite("R", R, 2), _finite("y", y, 1)
+    R, y = finite("R", R, 2), finite("y", y, 1)
     if R.shape != (y.size, y.size):
         raise ValueError(f"R has shape {R.shape} and y has {y.size} entries: R must be square, of y's length")
     x = np.zeros_like(y)
@@ -100,7 +100,7 @@ def least_squares(A: ArrayLike, b: ArrayLike) -> Array:
     rounding of the one given (Higham 2002, theorem 20.3). Raises ValueError for shapes that do not fit, nan or
     inf; LinAlgError where a column is a combination of those before it; OverflowError where x has no float64.
     """
-    A, b = _finite("A", A, 2), _finite("b", b, 1)
+    A, b = finite("A", A, 2), finite("b", b, 1)
     if len(A) != len(b):
         raise ValueError(f"A has {len(A)} rows and b has {len(b)} entries: one entry for each row")
     # Powers of two for each column and for b: exact, so units of 1e-300 and 1e300 cost no digit.
