@@ -57,8 +57,9 @@ def fix_signs(U: ArrayLike, Vt: ArrayLike) -> tuple[Array, Array]:
 def svd(A: ArrayLike, k: int | None = None) -> tuple[Array, Array, Array]:
     """Return U (n, r), sigma (r,) falling, Vt (r, p) with A ≈ U diag(sigma) Vt; r is the smaller of k and A's rank.
 
-    Deflation: find the direction stretched most, take its layer off, go on. Singular values below max(n, p) · eps times
-    the largest count as zero. sigma has A's unit; signs follow `fix_signs`. Raises ValueError for a negative k, nan
+    Deflation: find the direction stretched most, take its layer off, go on. Singular values below 8 max(n, p) · eps
+    times the largest count as zero, a margin for the rounding that each layer taken off leaves behind (LAPACK needs
+    none). sigma has A's unit; signs follow `fix_signs`. Raises ValueError for a negative k, nan
     or inf. Source: Golub & Van Loan (2013), section 8.2, for power iteration.
     """
     A = finite("A", A, 2)
@@ -79,7 +80,7 @@ def svd(A: ArrayLike, k: int | None = None) -> tuple[Array, Array, Array]:
         v /= np.linalg.norm(v)
         u = rest @ v
         size = np.linalg.norm(u)
-        if size <= max(n, p) * np.finfo(float).eps * max(sigma, default=0.0):
+        if size <= 8 * max(n, p) * np.finfo(float).eps * max(sigma, default=0.0):
             break
         u -= U @ (U.T @ u)
         u /= np.linalg.norm(u)
