@@ -74,14 +74,16 @@ def svd(A: ArrayLike, k: int | None = None) -> tuple[Array, Array, Array]:
     exponent = np.frexp(np.abs(A).max(initial=0))[1]
     rest = np.ldexp(A, -exponent)
     U, sigma, Vt = np.zeros((n, 0)), np.zeros(0), np.zeros((0, p))
-    while len(sigma) < k and rest.any():
+    rounding = 8 * max(n, p) * np.finfo(float).eps
+    while len(sigma) < k and np.linalg.norm(rest) > rounding * max(sigma, default=0.0):
         v = top_direction(rest)
         v -= Vt.T @ (Vt @ v)  # rounding leaves a trace of the earlier ones
+        size = np.linalg.norm(rest @ v)
+        if size <= rounding * max(sigma, default=0.0):
+            break
         v /= np.linalg.norm(v)
         u = rest @ v
         size = np.linalg.norm(u)
-        if size <= 8 * max(n, p) * np.finfo(float).eps * max(sigma, default=0.0):
-            break
         u -= U @ (U.T @ u)
         u /= np.linalg.norm(u)
         U, sigma, Vt = np.column_stack([U, u]), np.append(sigma, size), np.vstack([Vt, v])
