@@ -196,7 +196,7 @@ def test_a_registry_out_of_reach_is_said_and_the_next_run_goes_on(tmp_path):
 def test_a_full_disk_is_said_before_anything_is_written(tmp_path):
     folder = small_course(tmp_path / "course")
     full = "import shutil; shutil.disk_usage = lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 10**8, 10**8)"
-    assert "has 100 MB free and the set-up takes 1500 MB" in refusal(bootstrap(folder, "setup", preamble=full))
+    assert "has 100 MB free and the set-up takes 1900 MB" in refusal(bootstrap(folder, "setup", preamble=full))
     assert not (folder / ".venv").exists()
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 OLDEST = (3, 11)
-SPACE = 1500  # MB that a set-up takes
+SPACE = 1900  # MB that a set-up takes
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "set-up-for"  # what the finished set-up was made from
@@ -68,7 +68,7 @@ def set_up():
         make_venv()
     UNFINISHED.touch()
     LOG.write_text("")
-    say("Installing the pinned packages into .venv (1.2 GB; a minute or two, and longer on a slow network) ...")
+    say("Installing the pinned packages into .venv (1.6 GB; a minute or two, and longer on a slow network) ...")
     pip("install", "--no-compile", "-r", "requirements.txt", "-c", "constraints.txt")
     pip("install", "--no-compile", "--no-deps", "--no-index", "--no-build-isolation", "-e", ".")
     ask_nobody_for_news()
