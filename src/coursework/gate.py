@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from coursework import notebook as nb
 from coursework import quiz
 from coursework.judge import judge
+from coursework.lesson import objectives
 from coursework.model import AuthoringError, Exercise, Observed, ParameterError, Question, Status
 from coursework.observe import observe
 from coursework.project import Project
@@ -123,10 +124,23 @@ def _incomplete(project: Project, exercise: Exercise, solution: NotebookNode) ->
     else:
         try:
             yield from (f"{where}: {fault}" for fault in quiz.faults(nb.read(lesson)))
+            yield from _unchecked(where, objectives(nb.read(lesson)), exercise)
             yield from _not_run(where, nb.read(lesson))
         except nb.NotebookError as error:
             yield f"{where}: {error}"
     yield from _not_run(project.solution(exercise.id).relative_to(project.root).as_posix(), solution)
+
+
+def _unchecked(where: str, promised: list[str], exercise: Exercise) -> Iterator[str]:
+    """Objectives that no question checks, and questions that check one which the lesson does not name."""
+    if not promised:
+        yield f"{where}: it lists no objective under `## What you will be able to do`"
+    checked = {number: name for name, question in exercise.questions.items() for number in question.objectives}
+    for number, text in enumerate(promised, start=1):
+        if number not in checked:
+            yield f"{where}: no question checks objective {number} ({text!r}): give one `objectives=[{number}]`"
+    for number in sorted(set(checked) - set(range(1, len(promised) + 1))):
+        yield f"question {checked[number]!r} names objective {number}; {where} lists {len(promised)}"
 
 
 def _not_run(where: str, notebook: NotebookNode) -> Iterator[str]:

@@ -138,6 +138,7 @@ class Question:
         asks: str,
         hints: Sequence[str],
         skills: Sequence[str] = (),
+        objectives: Sequence[int] = (),
         call: str = "",
         rtol: float = 1e-6,
         atol: float = 1e-9,
@@ -157,6 +158,8 @@ class Question:
             raise AuthoringError(f"{where}: the rubric's points must add up to {points:g}")
         self.exercise, self.name, self.kind, self.points = exercise, name, kind, points
         self.asks, self.hints, self.skills, self.call = asks, tuple(hints), tuple(skills), call or name
+        #: which of the lesson's objectives this question checks, counted from 1
+        self.objectives = tuple(objectives)
         self.rtol, self.atol = rtol, atol
         self.compare = kind not in ("figure", "prose") if compare is None else compare
         self.out_of_bounds, self.rubric, self.min_words = tuple(out_of_bounds), tuple(rubric), min_words

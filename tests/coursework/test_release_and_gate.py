@@ -65,7 +65,7 @@ vacuous = exercise.question("vacuous", kind="function", points=1, asks="x", hint
 vacuous.probes(lambda n: iter([n]))
 vacuous.property("it is something")(lambda n, output: True)
 
-told = exercise.question("told", kind="function", points=1, asks="x", hints=THREE)
+told = exercise.question("told", kind="function", points=1, asks="x", hints=THREE, objectives=[2, 3])
 told.probes(lambda n: iter([n, 0]))
 
 
@@ -157,6 +157,8 @@ def flawed(course) -> str:
         "complete: question 'hints' has no `asks`",
         "complete: question 'vacuous' puts numpy.linalg.lstsq out of bounds; the notebook must say so",
         "complete: notebooks/demo/flawed.ipynb: the quiz question 'Which?' has 0 right choices",
+        "complete: notebooks/demo/flawed.ipynb: no question checks objective 1 ('Average numbers.')",
+        "complete: question 'told' names objective 3; notebooks/demo/flawed.ipynb lists 2",
         "complete: notebooks/demo/flawed.ipynb: cell 0 has not been run",
         "complete: solutions/demo/flawed.ipynb: cell 0 has not been run",
         "no solution left: the exercise still holds a line of the answer to 'vacuous': 'total = sum_of_everything(x)'",

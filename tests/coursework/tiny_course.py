@@ -30,7 +30,7 @@ def data(seed, n):
 
 
 average = exercise.question("average", kind="function", points=2, call="average(values)", asks="a number",
-    hints=HINTS, out_of_bounds=("numpy.mean",))
+    objectives=[1], hints=HINTS, out_of_bounds=("numpy.mean",))
 
 
 @average.probes
@@ -83,7 +83,7 @@ def negative(seed, n):
 
 
 ordered = exercise.question("ordered", kind="function", points=3, call="ordered(values)", asks="a list, smallest first",
-    hints=HINTS, out_of_bounds=("sorted", "list.sort"), compare=False)
+    objectives=[2], hints=HINTS, out_of_bounds=("sorted", "list.sort"), compare=False)
 
 
 @ordered.probes
@@ -196,6 +196,7 @@ CHOICES = """
 """
 LESSON = (
     "# %% [markdown]\n# # A few numbers\n\n# %%\nprint(6 * 7)\n\n"
+    "# %% [markdown]\n# ## What you will be able to do\n#\n# - Average numbers.\n# - Put numbers\n#   in order.\n\n"
     '# %% [markdown] tags=["quiz"]\n# ## Check yourself\n#'
     + "".join(f"\n# **{i}. Which?**\n#" + CHOICES.format(right="This", wrong="That") for i in (1, 2, 3))
 )
