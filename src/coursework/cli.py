@@ -131,6 +131,24 @@ def gate(
 
 
 @app.command()
+def catalogue(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")] = False,
+) -> None:
+    """Make book/skills.md and book/mistakes.md from book/skills.yml, the lessons' objectives and the checks."""
+    from coursework import catalogue as made
+
+    project = Project.find()
+    if check:
+        stale = [p for p, text in made.pages(project).items() if not p.is_file() or p.read_text("utf-8") != text]
+    else:
+        stale = made.write(project)
+    for path in stale:
+        out.print(f"{path.relative_to(project.root).as_posix()}: {'out of date' if check else 'written'}")
+    if check and stale:
+        raise typer.Exit(1)
+
+
+@app.command()
 def site(force: Annotated[bool, typer.Option("--force", help="Build even if nothing changed.")] = False) -> None:
     """Build the site into _build/html; a warning is an error."""
     from coursework.serve import build
