@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from attrs import frozen
 
-from coursework import lesson
+from coursework import curriculum, lesson
 from coursework import notebook as nb
 from coursework.model import AuthoringError, Exercise
 from coursework.project import Project
@@ -81,15 +81,13 @@ def read_chapters(project: Project) -> list[Chapter]:
     """All chapters of the curriculum, in order."""
     written = set(project.ids())
     found = []
-    for part, entry in _read(project.root / "book" / "curriculum.yml").items():
-        for slug, about in entry["chapters"].items():
-            id, title = f"{part}/{slug}", about["title"] if isinstance(about, dict) else about[0]
-            if id not in written:
-                found.append(Chapter(id, title))
-                continue
-            solution = nb.read(project.solution(id))
-            promised = tuple(lesson.objectives(nb.read(project.lesson(id))))
-            found.append(Chapter(id, title, project.load(id), promised, _headings(solution)))
+    for planned in (chapter for part in curriculum.read(project.root) for chapter in part.chapters):
+        if planned.id not in written:
+            found.append(Chapter(planned.id, planned.title))
+            continue
+        promised = tuple(lesson.objectives(nb.read(project.lesson(planned.id))))
+        headings = _headings(nb.read(project.solution(planned.id)))
+        found.append(Chapter(planned.id, planned.title, project.load(planned.id), promised, headings))
     return found
 
 

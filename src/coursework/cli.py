@@ -260,10 +260,11 @@ def _said(graded: list) -> None:
 
 @app.command()
 def progress() -> None:
-    """Show which questions you have passed, from the record in your own data folder."""
+    """Show where you stand: the chapters of the course, and which questions you have passed, from your own record."""
     from coursework.progress import data_folder, standings
 
     found = standings()
+    _picture(found)
     if not found:
         out.print(f"Nothing tried yet. Open a notebook under exercises/ and run a check. (Record: {data_folder()})")
         return
@@ -271,10 +272,35 @@ def progress() -> None:
 
     table = Table("exercise", "question", "state", "tries", "mistakes met")
     for s in found:
-        state = "[green]✓ passed[/]" if s.passed else "not yet"
+        state = "[green]✓ passed[/]" if s.passed else "written" if s.written else "not yet"
         table.add_row(s.exercise, s.question, state, str(s.attempts), ", ".join(s.mistakes))
     out.print(table)
     out.print(f"{sum(s.passed for s in found)} of {len(found)} questions tried are passed. Record: {data_folder()}")
+
+
+#: How a chapter's state is drawn; the same picture as on the page of the self-assessment.
+SIGNS = {"passed": "[bold green]■[/]", "begun": "[yellow]◧[/]", "open": "□", "planned": "[dim]·[/]"}
+
+
+def _picture(found: list) -> None:
+    """The parts of the course with a sign for each chapter; nothing outside a checkout."""
+    from rich.table import Table
+
+    from coursework import curriculum
+
+    try:
+        project = Project.find()
+        parts = curriculum.read(project.root)
+    except (NotACourse, AuthoringError):
+        return
+    states = {c.id: curriculum.state(project, c.id, found) for part in parts for c in part.chapters}
+    grid = Table.grid(padding=(0, 2))
+    for part in parts:
+        mine = [states[chapter.id] for chapter in part.chapters]
+        grid.add_row(part.title, " ".join(SIGNS[one] for one in mine), f"{mine.count('passed')} of {len(mine)}")
+    out.print(grid)
+    words = {"passed": "exercise passed", "begun": "begun", "open": "not begun", "planned": "not written yet"}
+    out.print("  ".join(f"{SIGNS[one]} {said}" for one, said in words.items()), end="\n\n")
 
 
 def _late_errors() -> tuple[type[Exception], ...]:

@@ -60,6 +60,8 @@ class Standing:
     attempts: int
     passed: bool
     mistakes: tuple[str, ...]
+    #: handed in as prose, which a person marks
+    written: bool = False
 
 
 def standings() -> list[Standing]:
@@ -72,9 +74,10 @@ def standings() -> list[Standing]:
     if not path.exists():
         return []
     query = """
-        SELECT exercise, question, COUNT(*), MAX(status = 'passed'), GROUP_CONCAT(DISTINCT mistake)
+        SELECT exercise, question, COUNT(*), MAX(status = 'passed'), GROUP_CONCAT(DISTINCT mistake),
+            MAX(status = 'unmarked')
         FROM attempt WHERE status != 'blank' GROUP BY exercise, question ORDER BY MIN(at)
     """
     with closing(sqlite3.connect(path, timeout=2)) as connection:
         rows = connection.execute(query).fetchall()
-    return [Standing(e, q, n, bool(ok), tuple((m or "").split(",")) if m else ()) for e, q, n, ok, m in rows]
+    return [Standing(e, q, n, bool(ok), tuple(m.split(",")) if m else (), bool(w)) for e, q, n, ok, m, w in rows]
