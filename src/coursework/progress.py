@@ -6,12 +6,15 @@ Keeps the attempts' verdicts, not the answers. A record that cannot be written n
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
+
+if TYPE_CHECKING:
+    import sqlite3
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS attempt (
@@ -32,6 +35,8 @@ def data_folder() -> Path:
 
 
 def _open(folder: Path) -> sqlite3.Connection:
+    import sqlite3
+
     folder.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(folder / "progress.sqlite", timeout=2)
     # A record of tries is not worth the wait for a disk, which is longer than everything else that a check does.
@@ -41,7 +46,11 @@ def _open(folder: Path) -> sqlite3.Connection:
 
 
 def record(exercise: str, question: str, status: str, points: float, mistake: str | None) -> bool:
-    """Append one attempt; False where the record cannot be written (a read-only home, a full disk)."""
+    """Append one attempt; False where it cannot be written: a read-only home, a full disk, a browser."""
+    try:
+        import sqlite3
+    except ImportError:  # Pyodide leaves it out
+        return False
     try:
         with closing(_open(data_folder())) as connection, connection:
             row = (exercise, question, time.time(), status, points, mistake)
@@ -70,6 +79,8 @@ def standings() -> list[Standing]:
     Raises:
         OSError, sqlite3.Error: the record exists and cannot be read.
     """
+    import sqlite3
+
     path = data_folder() / "progress.sqlite"
     if not path.exists():
         return []
