@@ -44,6 +44,15 @@ def test_no_cell_is_exempted_from_the_comparison(folder):
                 )
 
 
+@pytest.mark.parametrize("folder", ["notebooks", "solutions", "exercises"])
+def test_no_formula_was_eaten_by_an_escape(folder):
+    """A text that went through Python without `r` has a tab where a times sign began, a form feed for a fraction."""
+    for name in sorted(chapters(folder)):
+        for number, cell in enumerate(read(folder, name).cells):
+            shown = [cell.source, *(printed(output) for output in cell.get("outputs", []) if "data" in output)]
+            assert not re.search(r"[\t\x07\x08\x0b\x0c\r]", "\n".join(shown)), f"{folder}/{name}, cell {number}"
+
+
 def read(folder: str, name: str) -> NotebookNode:
     return nbformat.read(ROOT / folder / f"{name}.ipynb", as_version=4)
 
