@@ -338,7 +338,8 @@ def sheet_of(rng, cells, n):
         computed[f"c{i}"] = ("exp", a) if op == "exp" else (op, a, b)
         values[f"c{i}"] = made
     order = [str(name) for name in rng.permutation(list(computed))]
-    return {name: computed[name] for name in order}, values, f"c{cells - 1}"
+    listed = [str(name) for name in rng.permutation(list(values))]  # else `values` would tell the order of computing
+    return {name: computed[name] for name in order}, {name: values[name] for name in listed}, f"c{cells - 1}"
 
 
 def _late(size):
@@ -356,7 +357,7 @@ def _filled(sheet, values):
         for cell, (op, *of) in sheet.items():
             if cell not in values and all(name in values for name in of):
                 values[cell] = _made(op, *(values[name] for name in (of * 2)[:2]))
-    return values
+    return dict(sorted(values.items()))
 
 
 @settle.probes
@@ -440,6 +441,13 @@ def as_typed(sheet, values, result):
 )
 def as_typed_forwards(sheet, values, result):
     return _settled(sheet, values, result, list(sheet))
+
+
+@settle.mistake(
+    "The cells were visited in the order in which `values` lists them, backwards. That is nobody's order of computing."
+)
+def as_listed(sheet, values, result):
+    return _settled(sheet, values, result, list(values)[::-1])
 
 
 @settle.mistake(
