@@ -134,7 +134,7 @@ def gate(
 def catalogue(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")] = False,
 ) -> None:
-    """Make book/skills.md and book/mistakes.md from book/skills.yml, the lessons' objectives and the checks."""
+    """Make the pages of skills, mistakes and sources, from book/skills.yml, the lessons and the checks."""
     from coursework import catalogue as made
 
     project = Project.find()
