@@ -119,18 +119,20 @@ def wealth(z: ArrayLike, n: ArrayLike, sharp_at: float) -> Array:
     Without an effect it ever reaches 1 / alpha with probability alpha at most, however often you look (Ville 1939).
     `sharp_at` is the number of rows for which the bet is spread best. Source: Robbins (1970), Johari et al. (2017).
     """
-    z, ratio = np.asarray(z, dtype=float), np.asarray(n, dtype=float) / sharp_at
-    if not (sharp_at > 0 and (ratio >= 0).all()):
-        raise ValueError("n must not be negative, and sharp_at must be positive")
+    z, n = np.asarray(z, dtype=float), np.asarray(n, dtype=float)
+    if not (sharp_at > 0 and (n >= 0).all()):
+        raise ValueError(f"sharp_at is {sharp_at}: it must be positive, and n must not be negative")
+    ratio = n / sharp_at
     with np.errstate(over="ignore"):
         return np.exp(z**2 / 2 * ratio / (1 + ratio)) / np.sqrt(1 + ratio)
 
 
 def always_valid_bound(n: ArrayLike, sharp_at: float, alpha: float) -> Array:
     """The |z| at which `wealth` reaches 1 / alpha after n rows (n > 0)."""
-    ratio = np.asarray(n, dtype=float) / sharp_at
-    if not (sharp_at > 0 and (ratio > 0).all() and 0 < alpha < 1):
+    n = np.asarray(n, dtype=float)
+    if not (sharp_at > 0 and (n > 0).all() and 0 < alpha < 1):
         raise ValueError(f"{sharp_at=}, {alpha=}: need n > 0, sharp_at > 0 and 0 < alpha < 1")
+    ratio = n / sharp_at
     return np.sqrt((1 + 1 / ratio) * (np.log1p(ratio) - 2 * np.log(alpha)))
 
 
