@@ -553,7 +553,7 @@ def _(answer, seed, looks, alpha):
     half = looks // 2
     other = _paths(rng, 2000, looks, DRIFT)
     as_it_was = np.asarray(answer(other.copy(), alpha))
-    changed = np.hstack([other[:, :half], -other[:, half:]])
+    changed = np.hstack([other[:, :half], 0 * other[:, half:]])
     as_changed = np.asarray(answer(changed, alpha))
     early = [np.where((a >= 1) & (a <= half), a, 0) for a in (as_it_was, as_changed)]
     up, down = (np.asarray(answer(_paths(rng, WITH_EFFECT, looks, d), alpha)) for d in (DRIFT, -DRIFT))
