@@ -635,7 +635,8 @@ def _last_only(seed, looks, alpha, seen):
 
 
 def _hindsight(seed, looks, alpha, seen):
-    return seen["hindsight"] > 0
+    other_reasons = _from_zero(seed, looks, alpha, seen) or _yes_or_no(seed, looks, alpha, seen)
+    return seen["hindsight"] > 0 and not other_reasons
 
 
 def _upwards_only(seed, looks, alpha, seen):
