@@ -332,7 +332,7 @@ def _welch(a, b, ddof=1):
 
 @by_shop.mistake(
     "The unit here is the basket. The coin was thrown for shops, and baskets of one shop are alike: the error comes "
-    "out several times too small."
+    "out far too small."
 )
 def by_basket(pence, shop, told):
     return _welch(pence[told], pence[~told])
