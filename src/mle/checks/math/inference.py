@@ -341,14 +341,14 @@ def _ends(means, error):
     return float(low), float(high)
 
 
-def _sound_interval(seed, n, m, seen):
-    return seen["repeats"] and seen["differs"] and abs(_off_centre(seed, n, m, seen)) < 0.25
+def _centred(seed, n, m, seen):
+    return abs(_off_centre(seed, n, m, seen)) < 0.25
 
 
 def _as_wide_as_readings(seed, n, m, error, seen):
     _, _, by_station, by_reading = _of_towns(seed, n, m)
     wide = _width(seed, n, m, error, seen)
-    return _sound_interval(seed, n, m, seen) and _near(wide, np.mean(by_reading / by_station))
+    return _centred(seed, n, m, seen) and _near(wide, np.mean(by_reading / by_station))
 
 
 @interval.mistake(
@@ -369,15 +369,16 @@ def readings_resampled(stations, error, draws, seed):
 )
 def without_replacement(stations, error, draws, seed):
     rng = np.random.default_rng(seed)
-    orders = (rng.permutation(len(stations)) for _ in range(draws))
-    return _ends([np.concatenate([stations[j] for j in order]).mean() for order in orders], error)
+    total, count = np.array([s.sum() for s in stations]), np.array([len(s) for s in stations])
+    order = rng.permuted(np.tile(np.arange(len(stations)), (draws, 1)), axis=1)
+    return _ends(total[order].sum(axis=1) / count[order].sum(axis=1), error)
 
 
 def _each_side(seed, n, m, error, seen):
     from scipy import stats
 
     target = stats.norm.isf(error) / stats.norm.isf(error / 2)
-    return _sound_interval(seed, n, m, seen) and _near(_width(seed, n, m, error, seen), target)
+    return _centred(seed, n, m, seen) and _near(_width(seed, n, m, error, seen), target)
 
 
 @interval.mistake("Each side leaves out the whole error. Both sides together may: error / 2 each.", seen=_each_side)
@@ -389,7 +390,7 @@ def _one_standard_error(seed, n, m, error, seen):
     from scipy import stats
 
     wide = _width(seed, n, m, error, seen)
-    return _sound_interval(seed, n, m, seen) and _near(wide, 1 / stats.norm.isf(error / 2))
+    return _centred(seed, n, m, seen) and _near(wide, 1 / stats.norm.isf(error / 2))
 
 
 @interval.mistake(
@@ -405,7 +406,7 @@ def plus_minus_one(stations, error, draws, seed):
 @interval.mistake(
     "Each station counts once here. Asked is the mean of all readings, and stations that are read more often weigh "
     "more.",
-    seen=lambda seed, n, m, error, seen: seen["repeats"] and abs(_off_centre(seed, n, m, seen) - 1) < 0.25,
+    seen=lambda seed, n, m, error, seen: abs(_off_centre(seed, n, m, seen) - 1) < 0.25,
 )
 def station_means(stations, error, draws, seed):
     means = np.array([s.mean() for s in stations])
@@ -603,18 +604,15 @@ def one_side_only(values, treated, district, shuffles, seed):
 
 
 @permutation_p.mistake(
-    "The values were drawn *with* replacement: one station then stands on both sides. Shuffling gives each value to "
-    "exactly one station.",
+    "These shuffles could not have happened in this trial. A value stays in its district and is used there exactly "
+    "once; drawing values with replacement, or dealing the labels out over all districts, breaks that.",
     seen=_too_few,
 )
 def with_replacement(values, treated, district, shuffles, seed):
     rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(shuffles):
-        drawn = values.copy()
-        for d in np.unique(district):
-            drawn[district == d] = rng.choice(values[district == d], size=int(np.sum(district == d)))
-        found.append(abs(gap(drawn, treated, district)))
+    first, size = np.searchsorted(district, district), np.bincount(district)[district]
+    pick = first + (rng.random((shuffles, len(values))) * size).astype(int)
+    found = [abs(gap(values[row], treated, district)) for row in pick]
     return (1 + _reach(np.array(found), abs(gap(values, treated, district)))) / (1 + shuffles)
 
 
