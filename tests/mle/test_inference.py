@@ -98,14 +98,14 @@ def test_clusters_are_summed_whatever_their_names_and_order(seed, n):
 
 def test_interval_of_clusters_covers_as_promised_and_that_of_rows_does_not():
     """Refuses a right bootstrap once in a million runs; one of rows is caught in all but one of a million."""
-    rng, towns, held = np.random.default_rng(11), 400, np.zeros(2, dtype=int)
+    rng, towns, held = np.random.default_rng(11), 300, np.zeros(2, dtype=int)
     for _ in range(towns):
         cluster = np.repeat(np.arange(60), 10)
         values = np.repeat(rng.normal(size=60), 10) + rng.normal(size=600)
         for i, rows in enumerate((by_cluster(values, cluster), by_cluster(values, np.arange(600)))):
-            low, high = percentile_interval(bootstrap(rows, pooled_mean, 400, rng))
+            low, high = percentile_interval(bootstrap(rows, pooled_mean, 200, rng))
             held[i] += low <= 0 <= high
-    # With 60 clusters the truth is 94 %, a little below the promise (sqrt(59/60), and 400 draws).
+    # With 60 clusters the truth is 94 %, a little below the promise (sqrt(59/60), and 200 draws).
     assert exact_interval(held[0], towns, 1e-6)[0] < 0.94 < exact_interval(held[0], towns, 1e-6)[1]
     assert exact_interval(held[1], towns, 1e-6)[1] < 0.80
 
@@ -172,7 +172,7 @@ def test_p_value_counts_itself_and_ties_and_never_is_zero():
 @example(np.array([]))
 @example(np.array([0.0, 0.0, 1.0]))
 @example(np.array([1e-300, 5e-324, 0.5]))
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=30)
 def test_corrections_are_those_of_statsmodels_and_scipy(p):
     if not len(p):
         assert all(len(f(p)) == 0 for f in (bonferroni, holm, benjamini_hochberg))
@@ -269,8 +269,6 @@ def test_arguments_are_left_alone():
 
 # --- the exercise's random questions: their two numbers ---
 
-CORNERS = [(24, 8), (24, 20), (48, 8), (48, 20)]
-
 
 def _towns_held(n, m, error, answer, many):
     """How many of `many` made towns' intervals hold the truth, and each set of 200 towns' mean width."""
@@ -283,8 +281,8 @@ def _towns_held(n, m, error, answer, many):
     return held, np.array(widths)
 
 
-@pytest.mark.parametrize("error", [0.05, 0.1, 0.2])
-@pytest.mark.parametrize(("n", "m"), [(24, 8), (48, 20)])
+@pytest.mark.parametrize("error", [0.05, 0.2])
+@pytest.mark.parametrize(("n", "m"), [(24, 8), (48, 8)])
 def test_interval_refuses_a_right_answer_less_than_once_in_300_000_runs(n, m, error):
     def right(stations, error, draws, seed):
         return checks._ends(checks._stations_bootstrap(stations, draws, seed), error)
@@ -296,8 +294,7 @@ def test_interval_refuses_a_right_answer_less_than_once_in_300_000_runs(n, m, er
     assert low + 6 * widths.std(ddof=1) < widths.mean() < high - 6 * widths.std(ddof=1)
 
 
-@pytest.mark.parametrize("error", [0.05, 0.1, 0.2])
-@pytest.mark.parametrize(("n", "m"), [(24, 8), (48, 20)])
+@pytest.mark.parametrize(("n", "m", "error"), [(24, 8, 0.05), (48, 8, 0.2)])
 def test_interval_catches_wrong_widths_999_times_in_1000(n, m, error):
     for wrong in (checks.readings_resampled, checks.whole_error_on_each_side, checks.plus_minus_one):
         _, widths = _towns_held(n, m, error, wrong, 1000)

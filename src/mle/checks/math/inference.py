@@ -2,8 +2,9 @@
 
 `interval` and `permutation_p` are random. A right `interval` is refused with a probability below 3e-6: its coverage of
 200 made towns by an exact binomial bound, its mean width by a margin of six standard errors or more. A right
-`permutation_p` is refused with a probability below 7e-6: six counts, each in the central 1 - REFUSED of its binomial
-distribution. Each mistake is caught with a probability above 0.999; tests/mle/test_inference.py holds both to that.
+`permutation_p` is refused with a probability below 7e-6: four counts, each in the central 1 - REFUSED of its binomial
+distribution, and two medians, each too large once in a million. The wrong methods are caught with a probability above
+0.999 each; tests/mle/test_inference.py holds both questions to these numbers.
 """
 
 from functools import lru_cache
