@@ -71,7 +71,7 @@ def test_percentile_interval_is_scipys_up_to_the_luck_of_the_draws(statistic):
 
 
 def test_draws_are_made_in_turns_without_losing_or_mixing_rows(monkeypatch):
-    monkeypatch.setattr("mle.scratch.inference.BATCH", 70)
+    monkeypatch.setattr("mle.scratch.inference.BATCH", 130)
     rows = np.column_stack([np.arange(20), 100 + np.arange(20)])
     found = bootstrap(rows, lambda s: (s[..., 1] - s[..., 0]).min(axis=1), 11, np.random.default_rng(0))
     assert np.array_equal(found, np.full(11, 100.0))
