@@ -5,6 +5,7 @@ Not for JupyterLab, which sets the same TeX with MathJax.
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -27,9 +28,29 @@ def mathml(tex: str, display: bool = False, location: Any = None) -> str:
         return f"<code>{escape(tex)}</code>"
 
 
+LONG = 34  # characters of text from which an inline formula may be wider than a phone; browsers do not break them
+
+
+def inline_mathml(tex: str, location: Any = None) -> str:
+    """A formula in a line of text; a long one scrolls on a narrow screen."""
+    formula = mathml(tex, location=location)
+    long = len(re.sub("<[^>]+>", "", formula)) > LONG
+    return f'<span class="long-formula">{formula}</span>' if long else formula
+
+
 def inline(translator: Any, node: nodes.math) -> None:
-    translator.body.append(mathml(node.astext(), location=node))
+    translator.body.append(inline_mathml(node.astext(), location=node))
     raise nodes.SkipNode
+
+
+#: A formula and the punctuation that follows it: a browser would break the line between them.
+PUNCTUATED = re.compile(r"(<math>(?:(?!</?math).)*</math>)([.,;:?!)\]’”%]+)")
+
+
+def keep_punctuation(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
+    """On `html-page-context`: no line of a page starts with the full stop that ends a formula."""
+    if "<math" in context.get("body", ""):
+        context["body"] = PUNCTUATED.sub(r'<span class="unbroken">\1\2</span>', context["body"])
 
 
 def block(translator: Any, node: nodes.math_block) -> None:
@@ -44,5 +65,5 @@ def block(translator: Any, node: nodes.math_block) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
-    app.config.html_math_renderer = "mathml"
+    app.connect("html-page-context", keep_punctuation)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -142,7 +142,7 @@ class CourseMap(SphinxDirective):
 
 # The picture ---------------------------------------------------------------------------------------------------------
 
-WIDTH, LABEL, LANE = 1120, 172, 84  # of the drawing, of a part's name, the height of a part's lane
+WIDTH, LABEL, LANE = 1120, 172, 78  # of the drawing, of a part's name, the height of a part's lane
 BOX, HIGH, GAP = 96, 56, 9  # a chapter's width and height, and the space to its neighbour
 
 
@@ -171,7 +171,7 @@ def picture(plan: tuple[Part, ...], links: dict[str, str], opened: set[str]) -> 
     out.append("</g>")
     for lane, part in enumerate(plan):
         middle = 8 + lane * LANE + HIGH / 2
-        name = textwrap.wrap(part.title, 18)
+        name = textwrap.wrap(part.title, 17)
         label = "".join(
             f'<tspan x="34" y="{middle + 5 + 17 * (row - (len(name) - 1) / 2):.0f}">{escape(line)}</tspan>'
             for row, line in enumerate(name)
@@ -187,7 +187,7 @@ def picture(plan: tuple[Part, ...], links: dict[str, str], opened: set[str]) -> 
 
 
 def box(chapter: Chapter, x: float, y: float, links: dict[str, str]) -> str:
-    lines = textwrap.wrap(chapter.title, 15)
+    lines = textwrap.wrap(chapter.title, 14)
     rows = "".join(
         f'<tspan x="{x + 9}" y="{y + 18 + 13.5 * row:.1f}">{escape(line)}</tspan>' for row, line in enumerate(lines)
     )

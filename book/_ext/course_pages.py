@@ -137,7 +137,8 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, A
         return env.titles[name].astext() if name in env.titles else name
 
     def link(name: str) -> dict[str, str]:
-        return {"name": name, "href": context["pathto"](name), "title": title(name)}
+        full = title(name)
+        return {"name": name, "href": context["pathto"](name), "title": full, "short": full.removeprefix("Exercise: ")}
 
     kind = {"notebooks": "lesson", "exercises": "exercise"}.get(folder, "prose")
     kind = "home" if pagename == home else kind if pagename in env.all_docs else "other"

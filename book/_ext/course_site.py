@@ -19,7 +19,7 @@ from sphinx.util import logging
 
 from coursework import notebook as nb
 from coursework import quiz
-from course_formulas import mathml
+from course_formulas import inline_mathml
 
 logger = logging.getLogger(__name__)
 
@@ -165,18 +165,28 @@ def inline_html(text: str) -> str:
     """`code` and $formulas$ of one line as HTML; anything else stays as it is."""
     code = "<code>{}</code>"
     text = re.sub(r"`([^`]+)`", lambda found: code.format(escape(found[1])), text)
-    return re.sub(r"(?<!\\)\$([^$]+)\$", lambda found: mathml(found[1]), text)
+    return re.sub(r"(?<!\\)\$([^$]+)\$", lambda found: inline_mathml(found[1]), text)
 
 
 # Tables ------------------------------------------------------------------------------------------------------------------
 
+TABLE = re.compile(r'<table class="[^"]*\bdocutils\b.*?</table>', re.S)
 EMPTY_HEADING = re.compile(r"<th\b[^>]*>(?:\s|<p>|</p>)*</th>")
+#: A heading that is a formula and nothing else, which tools that read pages aloud may take for an empty one.
+FORMULA_HEADING = re.compile(r"<th\b([^>]*)>((?:\s|</?p>)*<math>(?:(?!</?th\b).)*</math>(?:\s|</?p>)*)</th>", re.S)
+
+
+def named(heading: re.Match[str]) -> str:
+    said = " ".join(re.sub("<[^>]+>", " ", heading[2]).split())
+    return f'<th{heading[1]} aria-label="{said}">{heading[2]}</th>'
 
 
 def mend_tables(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
-    """On `html-page-context`: the empty corner of a table is no heading, which a screen reader would announce."""
+    """On `html-page-context`: a wide table scrolls in a box, and its empty corner is no heading for a screen reader."""
     if "body" in context:
-        context["body"] = EMPTY_HEADING.sub("<td></td>", context["body"])
+        body = EMPTY_HEADING.sub("<td></td>", context["body"])
+        body = FORMULA_HEADING.sub(named, body)
+        context["body"] = TABLE.sub(r'<div class="table-box">\g<0></div>', body)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

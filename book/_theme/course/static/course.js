@@ -59,14 +59,14 @@ if (headings.size) {
 
 // What scrolls sideways can be reached by keyboard.
 const reach = () => {
-  for (const box of all("article pre, .table-box, .cell_output, .output, .formula")) {
+  for (const box of all("article pre, .table-box, .cell_output, .output, .formula, .long-formula")) {
     const wide = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto";
-    if (wide) { box.tabIndex = 0; box.setAttribute("role", "region"); box.setAttribute("aria-label", box.matches("pre") ? "Code or output, scrolls sideways" : "Scrolls sideways"); }
+    if (wide) { box.tabIndex = 0; box.setAttribute("role", "group"); box.setAttribute("aria-label", box.matches("pre") ? "Code or output, scrolls sideways" : "Scrolls sideways"); }
     else if (box.hasAttribute("tabindex")) { for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name); }
   }
 };
 addEventListener("resize", reach);
-reach();
+document.fonts.ready.then(reach);
 
 // Code can be copied.
 for (const code of all("article .highlight > pre")) {
