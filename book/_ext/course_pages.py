@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape as xml_escape
@@ -120,6 +121,7 @@ UNUSED = (
     "sphinx_highlight.js",
     "translations.js",
     "pygments.css",
+    "course.css",  # in the page itself
     "mystnb.",
 )
 
@@ -175,9 +177,20 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, A
     page["repository"] = app.config.html_theme_options.get("repository_url", "")
     before, heading, after = context.get("body", "").partition("</h1>")
     page["heading"], page["text"] = (before + heading, after) if heading else ("", before)
+    page["style"] = style(str(context["pathto"]("_static/", 1)))
     context["page"] = page
     context["script_files"] = [each for each in context.get("script_files", []) if wanted(each)]
     context["css_files"] = [each for each in context.get("css_files", []) if wanted(each)]
+
+
+@cache
+def style(static: str) -> str:
+    """The theme's styles, to stand in the page: asked for by themselves they would keep the text waiting."""
+    text = (Path(__file__).parent.parent / "_theme" / "course" / "static" / "course.css").read_text(encoding="utf-8")
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r" ?([{};,>]) ?", r"\1", text).replace(";}", "}").replace(": ", ":")
+    return text.replace("url(fonts/", f"url({static}fonts/").strip()
 
 
 def wanted(asset: Any) -> bool:

@@ -40,8 +40,8 @@ for (const choice of all(".track-choice input")) {
 // The contents: on a wide screen the present page is in sight.
 const present = document.querySelector(".contents [aria-current]");
 const contents = document.getElementById("contents");
-if (present && getComputedStyle(contents).position === "sticky") {
-  contents.scrollTop = Math.max(0, present.offsetTop - contents.clientHeight / 2);
+if (present && matchMedia("(min-width: 64rem)").matches) {
+  requestAnimationFrame(() => { contents.scrollTop = Math.max(0, present.offsetTop - contents.clientHeight / 2); });
 }
 
 // On this page: where one is.
@@ -59,14 +59,21 @@ if (headings.size) {
 
 // What scrolls sideways can be reached by keyboard.
 const reach = () => {
-  for (const box of all("article pre, .table-box, .cell_output, .output, .formula, .long-formula")) {
-    const wide = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto";
-    if (wide) { box.tabIndex = 0; box.setAttribute("role", "group"); box.setAttribute("aria-label", box.matches("pre") ? "Code or output, scrolls sideways" : "Scrolls sideways"); }
-    else if (box.hasAttribute("tabindex")) { for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name); }
-  }
+  const boxes = all("article pre, .table-box, .cell_output, .output, .formula, .long-formula");
+  const wide = boxes.map((box) => box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto");
+  boxes.forEach((box, number) => { // all is read before anything is written, so that the page is laid out once
+    if (wide[number]) {
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", box.matches("pre") ? "Code or output, scrolls sideways" : "Scrolls sideways");
+    } else if (box.hasAttribute("tabindex")) {
+      for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
+    }
+  });
 };
-addEventListener("resize", reach);
-document.fonts.ready.then(reach);
+const idle = window.requestIdleCallback ?? setTimeout;
+addEventListener("resize", () => idle(reach));
+document.fonts.ready.then(() => idle(reach));
 
 // Code can be copied.
 for (const code of all("article .highlight > pre")) {
