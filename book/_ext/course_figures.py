@@ -54,10 +54,12 @@ def set_figures(app: Sphinx, doctree: nodes.document) -> None:
                 target, attributes = prepare(path, width)
                 picture["uri"] = picture["uri"].removesuffix(".png") + target.suffix
                 picture["shown"] = attributes
+                for name in ("width", "height", "scale"):  # Sphinx would make a link of a picture that has one
+                    picture.attributes.pop(name, None)
 
 
 def visit_image(translator: Any, node: nodes.image) -> None:
-    """`<img>` with what keeps a page from jumping; the first of a page is loaded at once, the others when they near."""
+    """`<img>` with what keeps a page from jumping; it is loaded when it comes near the screen."""
     shown = node.get("shown")
     if shown is None:
         type(translator).visit_image(translator, node)
@@ -66,13 +68,10 @@ def visit_image(translator: Any, node: nodes.image) -> None:
     uri = Path(translator.builder.imgpath, translator.builder.images[uri]).as_posix() if (
         uri in translator.builder.images
     ) else uri
-    document = node.document
-    first = next(document.findall(lambda other: isinstance(other, nodes.image) and "shown" in other)) is node
-    lazy = "" if first else ' loading="lazy"'
     alt = node.get("alt", "").replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     translator.body.append(
         f'<img class="figure {shown["kind"]}" src="{uri}" alt="{alt}" width="{shown["width"]}" '
-        f'height="{shown["height"]}"{lazy} decoding="async">'
+        f'height="{shown["height"]}" loading="lazy" decoding="async">'
     )
 
 

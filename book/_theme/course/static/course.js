@@ -57,9 +57,9 @@ if (headings.size) {
   for (const id of headings.keys()) { const part = document.getElementById(id); if (part) seen.observe(part); }
 }
 
-// What scrolls sideways can be reached by keyboard.
-const reach = () => {
-  const boxes = all("article pre, .table-box, .cell_output, .output, .formula, .long-formula");
+// What comes near the screen: what scrolls sideways can be reached by keyboard, and code can be copied.
+const met = new Set();
+const reach = (boxes) => {
   const wide = boxes.map((box) => box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto");
   boxes.forEach((box, number) => { // all is read before anything is written, so that the page is laid out once
     if (wide[number]) {
@@ -71,12 +71,7 @@ const reach = () => {
     }
   });
 };
-const idle = window.requestIdleCallback ?? setTimeout;
-addEventListener("resize", () => idle(reach));
-document.fonts.ready.then(() => idle(reach));
-
-// Code can be copied.
-for (const code of all("article .highlight > pre")) {
+const offerCopy = (code) => {
   const box = code.parentElement;
   const button = make("button", { type: "button", class: "copy" }, "Copy");
   box.classList.add("codebox");
@@ -87,7 +82,16 @@ for (const code of all("article .highlight > pre")) {
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   });
   box.append(button);
-}
+};
+const near = new IntersectionObserver((entries) => {
+  const boxes = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+  for (const box of boxes) { near.unobserve(box); met.add(box); }
+  reach(boxes);
+  for (const box of boxes) if (box.matches(".highlight > pre")) offerCopy(box);
+}, { rootMargin: "300px 0px" });
+for (const box of all("article pre, .table-box, .cell_output, .output, .formula, .long-formula")) near.observe(box);
+addEventListener("resize", () => reach([...met]));
+document.fonts.ready.then(() => reach([...met]));
 
 // Quizzes: the first choice that is opened is the answer. Marks and the tally are kept, and can be taken back.
 const questions = all(".quiz-question");
