@@ -1,6 +1,6 @@
 """What the site costs a reader and its author: bytes and requests a page, CPU a page of a build, Lighthouse's scores.
 
-    python benchmarks/site.py weight       a page's bytes and requests in a real browser, behind a server that compresses
+    python benchmarks/site.py weight       a page's bytes and requests in a real browser, from a server that compresses
     python benchmarks/site.py lighthouse   Lighthouse's mobile profile; needs node and npx (npm fetches lighthouse)
     python benchmarks/site.py build        one build from nothing, one rebuild after an edit, their CPU
 
@@ -21,9 +21,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build" / "html"
@@ -33,7 +34,7 @@ THREE = ("book/index", "notebooks/math/least_squares", "exercises/math/least_squ
 VERSION = "13.5.0"  # of lighthouse
 
 
-@lru_cache(maxsize=None)
+@cache
 def zipped(path: Path) -> bytes:
     return gzip.compress(path.read_bytes(), 6)
 
@@ -81,7 +82,7 @@ def names() -> list[str]:
 
 
 def weight(asked: argparse.Namespace) -> None:
-    """Of each page, before anybody touches it: what came over the line in KB, in how many answers; and once scrolled."""
+    """Of each page, before anybody touches it: KB over the line, in how many answers; KB once it is read to its end."""
     from browser import open_browser
 
     print("| page | KB at once | requests | KB when read to its end | layout shift |\n|---|---|---|---|---|")
@@ -90,11 +91,8 @@ def weight(asked: argparse.Namespace) -> None:
         for name in names():
             page = browser.new_context(viewport={"width": 412, "height": 823}, device_scale_factor=1.75).new_page()
             sizes: list[int] = []
-            page.on("requestfinished", lambda r, sizes=sizes: sizes.append(sum(r.sizes()[k] for k in ("responseBodySize", "responseHeadersSize"))))
-            page.add_init_script(
-                "window.shift = 0; new PerformanceObserver((list) => { for (const each of list.getEntries()) "
-                "if (!each.hadRecentInput) window.shift += each.value; }).observe({type: 'layout-shift', buffered: true})"
-            )
+            page.on("requestfinished", lambda request, sizes=sizes: sizes.append(carried(request)))
+            page.add_init_script(SHIFTS)
             page.goto(f"{address}{name}.html", wait_until="networkidle")
             first, count = sum(sizes), len(sizes)
             for _ in range(60):
@@ -104,7 +102,13 @@ def weight(asked: argparse.Namespace) -> None:
             rows.append((name, first / 1000, count, sum(sizes) / 1000, page.evaluate("window.shift")))
             page.context.close()
             print("| {} | {:.0f} | {} | {:.0f} | {:.3f} |".format(*rows[-1]))
-    print(f"| most | {max(r[1] for r in rows):.0f} | {max(r[2] for r in rows)} | {max(r[3] for r in rows):.0f} | {max(r[4] for r in rows):.3f} |")
+    most = [max(row[column] for row in rows) for column in range(1, 5)]
+    print("| most | {:.0f} | {} | {:.0f} | {:.3f} |".format(*most))
+
+
+def carried(request: Any) -> int:
+    sizes = request.sizes()
+    return sizes["responseBodySize"] + sizes["responseHeadersSize"]
 
 
 def lighthouse(asked: argparse.Namespace) -> None:
@@ -115,7 +119,7 @@ def lighthouse(asked: argparse.Namespace) -> None:
     if npx is None:
         sys.exit("benchmarks/site.py: Lighthouse needs node and npx, and npx is not on the PATH")
     kinds = ("performance", "accessibility", "best-practices", "seo")
-    print("| page | speed | accessibility | practices | search | first paint s | largest paint s | layout shift | blocked ms | KB | requests |")
+    print(f"| {' | '.join(COLUMNS)} |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     with served() as address, tempfile.TemporaryDirectory() as folder:
         for name in asked.pages or THREE:
@@ -151,7 +155,9 @@ def lighthouse(asked: argparse.Namespace) -> None:
             failing = {
                 audit["id"]
                 for audit in runs[-1]["audits"].values()
-                if audit.get("score") is not None and audit["score"] < 0.9 and audit["scoreDisplayMode"] != "informative"
+                if audit.get("score") is not None
+                and audit["score"] < 0.9
+                and audit["scoreDisplayMode"] != "informative"
             }
             print(f"<!-- below 0.9: {', '.join(sorted(failing)) or 'nothing'} -->", flush=True)
 

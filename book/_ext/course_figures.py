@@ -38,7 +38,7 @@ def prepare(source: Path, width: int | None) -> tuple[Path, dict[str, Any]]:
 
 
 def set_figures(app: Sphinx, doctree: nodes.document) -> None:
-    """On `doctree-read`, before Sphinx collects pictures: MyST-NB keeps a cell's number, but not its outputs' alt texts."""
+    """On `doctree-read`, before Sphinx collects pictures: MyST-NB keeps a cell's number, but not the alt texts."""
     stored = app.env.temp_data.get("figures", [])
     for cell in doctree.findall(lambda node: isinstance(node, nodes.container) and "cell_index" in node):
         found = [
@@ -65,9 +65,11 @@ def visit_image(translator: Any, node: nodes.image) -> None:
         type(translator).visit_image(translator, node)
         return
     uri = node["uri"]
-    uri = Path(translator.builder.imgpath, translator.builder.images[uri]).as_posix() if (
-        uri in translator.builder.images
-    ) else uri
+    uri = (
+        Path(translator.builder.imgpath, translator.builder.images[uri]).as_posix()
+        if (uri in translator.builder.images)
+        else uri
+    )
     alt = node.get("alt", "").replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     translator.body.append(
         f'<img class="figure {shown["kind"]}" src="{uri}" alt="{alt}" width="{shown["width"]}" '

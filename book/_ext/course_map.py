@@ -142,8 +142,8 @@ class CourseMap(SphinxDirective):
 
 # The picture ---------------------------------------------------------------------------------------------------------
 
-WIDTH, LABEL, LANE = 1120, 172, 78  # of the drawing, of a part's name, the height of a part's lane
-BOX, HIGH, GAP = 96, 56, 9  # a chapter's width and height, and the space to its neighbour
+WIDTH, LABEL, LANE = 1120, 172, 82  # of the drawing, of a part's name, the height of a part's lane
+BOX, HIGH, GAP = 96, 62, 9  # a chapter's width and height, and the space to its neighbour
 
 
 def picture(plan: tuple[Part, ...], links: dict[str, str], opened: set[str]) -> str:
@@ -178,9 +178,11 @@ def picture(plan: tuple[Part, ...], links: dict[str, str], opened: set[str]) -> 
         )
         text = f'<text class="map-number" x="0" y="{middle + 9:.0f}">{part.number}</text><text>{label}</text>'
         page = f"book/{part.slug}"
-        text = f'<a href="{links[page]}" aria-label="Part {part.number}: {escape(part.title)}">{text}</a>' if (
-            page in opened
-        ) else text
+        text = (
+            f'<a href="{links[page]}" aria-label="Part {part.number}: {escape(part.title)}">{text}</a>'
+            if (page in opened)
+            else text
+        )
         out.append(f'<g class="map-part">{text}</g>')
         out += [box(chapter, *place[chapter.id], links) for chapter in part.chapters]
     return "".join([*out, "</svg>"])

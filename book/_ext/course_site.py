@@ -1,6 +1,6 @@
-"""What this course adds to Jupyter Book: solutions folded below their exercise, quizzes, and pages that are refused when
-they are broken. It loads the modules beside it: the map, formulas, figures, the page around the text, search.
+"""What this course adds to Jupyter Book: solutions folded below their exercise, quizzes, pages refused when broken.
 
+It loads the modules beside it: the map, formulas, figures, the page around the text, search.
 Not for the look of the site, which is in book/_theme, and not for running notebooks: pages show stored outputs.
 """
 
@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from course_formulas import inline_mathml
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 from sphinx.application import Sphinx
@@ -19,7 +20,6 @@ from sphinx.util import logging
 
 from coursework import notebook as nb
 from coursework import quiz
-from course_formulas import inline_mathml
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ def inline_html(text: str) -> str:
     return re.sub(r"(?<!\\)\$([^$]+)\$", lambda found: inline_mathml(found[1]), text)
 
 
-# Tables ------------------------------------------------------------------------------------------------------------------
+# Tables --------------------------------------------------------------------------------------------------------------
 
 TABLE = re.compile(r'<table class="[^"]*\bdocutils\b.*?</table>', re.S)
 EMPTY_HEADING = re.compile(r"<th\b[^>]*>(?:\s|<p>|</p>)*</th>")

@@ -76,7 +76,9 @@ def make(source: Path, target: Path, family: str, wanted: set[int], features: li
             font["name"].setName(name, record.nameID, record.platformID, record.platEncID, record.langID)
     font.flavor = "woff2"
     font.save(target)
-    print(f"{target.name}: {target.stat().st_size / 1000:.1f} KB, {len(font.getBestCmap())} of {len(wanted)} characters")
+    print(
+        f"{target.name}: {target.stat().st_size / 1000:.1f} KB, {len(font.getBestCmap())} of {len(wanted)} characters"
+    )
 
 
 def main() -> None:
