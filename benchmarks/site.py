@@ -33,6 +33,11 @@ TEXT = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".sv
 THREE = ("book/index", "notebooks/math/least_squares", "exercises/math/least_squares")
 VERSION = "13.5.0"  # of lighthouse
 
+SHIFTS = """window.shift = 0; new PerformanceObserver((list) => {
+  for (const each of list.getEntries()) if (!each.hadRecentInput) window.shift += each.value;
+}).observe({type: "layout-shift", buffered: true});"""
+COLUMNS = "page speed accessibility practices search FCP,s LCP,s shift blocked,ms KB requests".split()
+
 
 @cache
 def zipped(path: Path) -> bytes:
