@@ -178,7 +178,8 @@ FORMULA_HEADING = re.compile(r"<th\b([^>]*)>((?:\s|</?p>)*<math>(?:(?!</?th\b).)
 
 def named(heading: re.Match[str]) -> str:
     said = " ".join(re.sub("<[^>]+>", " ", heading[2]).split())
-    return f'<th{heading[1]} aria-label="{said}">{heading[2]}</th>'
+    formula = heading[2].replace("<math>", '<math aria-hidden="true">', 1)
+    return f'<th{heading[1]}>{formula}<span class="said">{said}</span></th>'
 
 
 def mend_tables(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
