@@ -91,7 +91,7 @@ const near = new IntersectionObserver((entries) => {
 }, { rootMargin: "300px 0px" });
 for (const box of all("article pre, .table-box, .cell_output, .output, .formula, .long-formula")) near.observe(box);
 addEventListener("resize", () => reach([...met]));
-document.fonts.ready.then(() => reach([...met]));
+document.fonts.addEventListener("loadingdone", () => reach([...met])); // another font, another width
 
 // Quizzes: the first choice that is opened is the answer. Marks and the tally are kept, and can be taken back.
 const questions = all(".quiz-question");
