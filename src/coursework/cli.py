@@ -149,11 +149,16 @@ def catalogue(
 
 
 @app.command()
-def site(force: Annotated[bool, typer.Option("--force", help="Build even if nothing changed.")] = False) -> None:
+def site(
+    force: Annotated[bool, typer.Option("--force", help="Build even if nothing changed.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Read again only what changed, to look at it; proves nothing.")
+    ] = False,
+) -> None:
     """Build the site into _build/html; a warning is an error."""
     from coursework.serve import build
 
-    raise typer.Exit(build(Project.find().root, force))
+    raise typer.Exit(build(Project.find().root, force, quick))
 
 
 @app.command()
