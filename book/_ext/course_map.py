@@ -12,7 +12,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import yaml
 from attrs import frozen
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -20,6 +19,8 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+from coursework import curriculum
 
 logger = logging.getLogger(__name__)
 CURRICULUM = "book/curriculum.yml"
@@ -58,25 +59,16 @@ def parts(srcdir: Path) -> tuple[Part, ...]:
     """The parts in their order. A chapter stands when the table of contents names its lesson.
 
     Raises:
-        ValueError: a chapter needs one that the plan does not have.
+        AuthoringError: as for `coursework.curriculum.read`.
     """
     toc = set(re.findall(r"notebooks/\w+/\w+", (srcdir / "_toc.yml").read_text(encoding="utf-8")))
-    curriculum = yaml.safe_load((srcdir / CURRICULUM).read_text(encoding="utf-8"))
-    found, number = [], 0
-    for part, (slug, entry) in enumerate(curriculum.items(), start=1):
-        chapters = []
-        for name, (title, tracks, *needs) in entry["chapters"].items():
-            number += 1
-            id = f"{slug}/{name}"
-            wanted = tuple(needs[0]) if needs else ()
-            chapters.append(Chapter(id, number, title, tracks, wanted, f"notebooks/{id}" in toc))
-        found.append(Part(slug, part, entry["title"], tuple(chapters)))
-    known = {chapter.id for part in found for chapter in part.chapters}
-    for part in found:
-        for chapter in part.chapters:
-            for need in chapter.needs:
-                if need not in known:
-                    raise ValueError(f"{CURRICULUM}: {chapter.id} needs {need!r}, which is no chapter of the plan")
+    found = []
+    for number, part in enumerate(curriculum.read(srcdir), start=1):
+        chapters = [
+            Chapter(one.id, one.number, one.title, one.tracks, one.needs, f"notebooks/{one.id}" in toc)
+            for one in part.chapters
+        ]
+        found.append(Part(part.slug, number, part.title, tuple(chapters)))
     return tuple(found)
 
 
