@@ -60,7 +60,7 @@ if (headings.size) {
 // What comes near the screen: what scrolls sideways can be reached by keyboard, and code can be copied.
 const met = new Set();
 const reach = (boxes) => {
-  const wide = boxes.map((box) => box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto");
+  const wide = boxes.map((box) => box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX === "auto");
   boxes.forEach((box, number) => { // all is read before anything is written, so that the page is laid out once
     if (wide[number]) {
       box.tabIndex = 0;
