@@ -60,7 +60,7 @@ if (headings.size) {
 // What comes near the screen: what scrolls sideways can be reached by keyboard, and code can be copied.
 const met = new Set();
 const reach = (boxes) => {
-  const wide = boxes.map((box) => box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto");
+  const wide = boxes.map((box) => box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX === "auto");
   boxes.forEach((box, number) => { // all is read before anything is written, so that the page is laid out once
     if (wide[number]) {
       box.tabIndex = 0;
@@ -92,6 +92,11 @@ const near = new IntersectionObserver((entries) => {
 for (const box of all("article pre, .table-box, .cell_output, .output, .formula, .long-formula")) near.observe(box);
 addEventListener("resize", () => reach([...met]));
 document.fonts.addEventListener("loadingdone", () => reach([...met])); // another font, another width
+
+// The font of formulas further down is fetched once the page is there, before anybody scrolls to them.
+if (document.querySelector("math")) {
+  addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(() => document.fonts.load('1em "Course Math"')));
+}
 
 // Quizzes: the first choice that is opened is the answer. Marks and the tally are kept, and can be taken back.
 const questions = all(".quiz-question");
