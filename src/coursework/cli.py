@@ -152,7 +152,12 @@ def serve(
 
 @app.command()
 def grade(
-    submissions: Annotated[Path, typer.Argument(help="Folder with <student>/<part>/<slug>.ipynb.")],
+    submissions: Annotated[
+        str,
+        typer.Argument(
+            help="Folder with <student>/<part>/<slug>.ipynb, an nbgrader course or exchange, or an address (s3://...)."
+        ),
+    ],
     exercise: Annotated[
         list[str] | None,
         typer.Option(
@@ -165,9 +170,25 @@ def grade(
             help="YAML file of hidden parameters: `part/slug: [{seed: 7, ...}, ...]`. Without it, one set is drawn."
         ),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file of rules: late penalties, attempts, extra credit. It holds until another is given."
+        ),
+    ] = None,
     to: Annotated[Path, typer.Option("--out", "-o", help="Folder for the gradebook and the report.")] = Path("grades"),
+    put: Annotated[
+        str, typer.Option(help="Copy report, notebooks and gradebook there as well: an address such as s3://...")
+    ] = "",
     workers: Annotated[int, typer.Option(min=0, help="Notebooks run at once; 0 for one a core.")] = 0,
+    scheduler: Annotated[
+        str, typer.Option(help="Run on the workers of this Dask scheduler, such as tcp://10.0.0.5:8786.")
+    ] = "",
     cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 30,
+    keep_notebooks: Annotated[
+        bool, typer.Option("--keep-notebooks", help="Keep what was executed; it holds the hidden parameters.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Print what this run changed, and why.")] = False,
     unsandboxed: Annotated[
         bool, typer.Option("--unsandboxed", help="Run the submissions as you, on this machine. You trust their code.")
     ] = False,
@@ -175,6 +196,7 @@ def grade(
 ) -> None:
     """Grade a class: hidden parameters, partial credit, which mistake, a report. Run again to go on."""
     from coursework import grade as grading
+    from coursework.policy import read_policy
     from coursework.report import write_report
 
     project = Project.find()
@@ -185,23 +207,56 @@ def grade(
         )
     ids = project.resolve(exercise or [])
     hidden = grading.read_parameters(parameters, ids) if parameters else {}
+    rules = read_policy(policy, project.ids(), lambda id: list(project.load(id).questions)) if policy else None
+    found = grading.find_submissions(submissions, ids)
     if not exercise:
-        handed_in = grading.handed_in(submissions, ids)
+        handed_in = grading.handed_in(found, ids)
         ids = [id for id in ids if id in hidden or id in handed_in]
-    settings = grading.Settings(cell_timeout=cell_timeout, **({"workers": workers} if workers else {}))
+    settings = grading.Settings(
+        cell_timeout=cell_timeout,
+        scheduler=scheduler or None,
+        keep_notebooks=keep_notebooks,
+        **({"workers": workers} if workers else {}),
+    )
     with _bar() as bar:
         task = bar.add_task("preparing", total=None)
 
         def shown(p: grading.Progress) -> None:
-            left = f", about {p.left:.0f} s left" if p.left is not None and p.done < p.total else ""
-            bar.update(task, total=p.total, completed=p.done, description=f"{p.done} of {p.total} graded{left}")
+            left = f", {_minutes(p.left)} left" if p.left is not None and p.done < p.total else ""
+            kept = f" ({p.skipped} from before)" if p.skipped else ""
+            bar.update(task, total=p.total, completed=p.done, description=f"{p.done} of {p.total} graded{kept}{left}")
 
-        graded = grading.grade(project, submissions, to, ids, hidden=hidden, settings=settings, progress=shown)
+        graded = grading.grade(project, found, to, ids, hidden=hidden, policy=rules, settings=settings, progress=shown)
     page = write_report(to / "report", graded, [project.load(id) for id in sorted({g.exercise for g in graded})])
     _said(graded)
+    if diff:
+        _changes(to)
+    if put:
+        from coursework.deposit import deposit
+
+        out.print(f"{deposit(to, put)} files put to {put}", markup=False)
     out.print(f"The class page: {page}")
     if show:
         typer.launch(page.resolve().as_uri())
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
+def _changes(folder: Path) -> None:
+    """What the last run changed, a line a question."""
+    from coursework.gradebook import Gradebook
+
+    with Gradebook(folder / "gradebook.sqlite") as book:
+        changes = book.changes()
+    for c in changes:
+        before, after = (f"{v[0]} {v[1]:g}" if v else "nothing" for v in (c.before, c.after))
+        out.print(f"{c.student}, {c.exercise}, {c.question}: {before} -> {after} ({c.why})", markup=False)
+    if not changes:
+        out.print("Nothing changed.")
 
 
 @app.command()
@@ -261,7 +316,7 @@ def progress() -> None:
 
 def _late_errors() -> tuple[type[Exception], ...]:
     """Errors of modules that only some commands import."""
-    late = (("coursework.grade", "GradingError"), ("coursework.gradebook", "GradebookError"))
+    late = (("coursework.graded", "GradingError"), ("coursework.gradebook", "GradebookError"))
     return tuple(getattr(sys.modules[module], name) for module, name in late if module in sys.modules)
 
 
