@@ -113,7 +113,7 @@ class Workers:
                     processes=True,
                     memory_limit=0,
                     host="127.0.0.1",
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",
                     worker_dashboard_address=None,
                     silence_logs=logging.CRITICAL,
                 )
@@ -149,6 +149,8 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": LOSSES,
     "distributed.worker.profile.enabled": False,
     "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
     "distributed.admin.tick.limit": "1h",
 }
 
