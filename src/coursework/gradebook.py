@@ -61,6 +61,8 @@ ALTER TABLE answer ADD COLUMN shape TEXT NOT NULL DEFAULT '';
 TAKE_OVER = """
 BEGIN; INSERT INTO attempt SELECT student, exercise, '', NULL, unit FROM latest; DROP TABLE latest; COMMIT;
 """
+#: So many students, or so many of a hundred, may have the same code and be flagged for it.
+FEW = 5
 #: What decides a grade, and what is said of a grade that changed with it.
 BECAUSE = {
     "file": "another file was handed in",
@@ -373,16 +375,22 @@ class Gradebook:
         return evolve(marked, flags=(*one.flags, *flags))
 
     def _alike(self, table: str, exercise: str | None) -> dict[str, list[str]]:
-        """By unit, a flag for every answer whose code is that of another student's answer."""
+        """By unit, a flag for every answer whose code is that of another student's answer.
+
+        What more than a few, or more than some percent of a class, write alike says nothing of any two of them.
+        """
         rows = self._ask(
             f"SELECT DISTINCT w.shape, a.exercise, w.question, a.student, w.unit FROM {table} a "
             "JOIN answer w ON w.unit = a.unit WHERE w.shape != '' AND a.exercise = coalesce(?, a.exercise) "
             "ORDER BY a.exercise, w.question, w.shape, a.student",
             [exercise],
         )
+        classes = dict(self._ask(f"SELECT exercise, count(DISTINCT student) FROM {table} GROUP BY exercise"))
         found: dict[str, list[str]] = {}
-        for (_, _, question), group in groupby(rows, key=lambda row: row[:3]):
+        for (_, id, question), group in groupby(rows, key=lambda row: row[:3]):
             units = [(student, unit) for *_, student, unit in group]
+            if len({student for student, _ in units}) > max(FEW, classes[id] * FEW // 100):
+                continue
             for student, unit in units:
                 others = sorted({other for other, _ in units if other != student})
                 if others:

@@ -12,8 +12,8 @@ import keyword
 import tokenize
 from collections.abc import Collection, Sequence
 
-#: An answer says something of its author from so many tokens on that the stub has not.
-MINIMUM = 60
+#: An answer says something of its author from so many tokens on that the stub has not: eight to ten lines.
+MINIMUM = 80
 LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER)
 KEPT = frozenset(dir(builtins)) | frozenset(keyword.kwlist)
 
