@@ -283,22 +283,20 @@ class Gradebook:
 
     def marks(self, student: str | None = None, exercise: str | None = None, *, history: bool = False) -> list[Mark]:
         """The marks that count, the latest of each question; with `history` all that were ever given, oldest first."""
-        return [mark for _, mark in self._marks(student, exercise, history)]
+        given = self._marks(student, exercise)
+        if history:
+            return given
+        latest = {(mark.student, mark.exercise, mark.question): mark for mark in given}
+        return [mark for mark in latest.values() if mark.points is not None or mark.comment]
 
-    def _marks(
-        self, student: str | None, exercise: str | None, history: bool = False, until: int | None = None
-    ) -> list[tuple[int, Mark]]:
+    def _marks(self, student: str | None, exercise: str | None, until: int | None = None) -> list[Mark]:
         rows = self._ask(
-            "SELECT id, student, exercise, question, points, comment, by, at, file FROM mark "
+            "SELECT student, exercise, question, points, comment, by, at, file FROM mark "
             "WHERE student = coalesce(?, student) AND exercise = coalesce(?, exercise) AND id <= coalesce(?, id) "
             "ORDER BY id",
             [student, exercise, until],
         )
-        found = [(id, Mark(*rest)) for id, *rest in rows]
-        if history:
-            return found
-        latest = {(mark.student, mark.exercise, mark.question): (id, mark) for id, mark in found}
-        return [entry for entry in latest.values() if entry[1].points is not None or entry[1].comment]
+        return [Mark(*row) for row in rows]
 
     def _files(self, student: str, exercise: str) -> dict[str, str]:
         rows = self._ask(
@@ -344,7 +342,7 @@ class Gradebook:
             verdict = Verdict(question, Status(status), points, out_of, message, mistake, (), call, expected, got)
             answers.setdefault(unit, []).append(verdict)
         marks: dict[tuple[str, str], list[Mark]] = {}
-        for _, mark in self._marks(student, exercise, until=marks_until):
+        for mark in self._marks(student, exercise, marks_until):
             marks.setdefault((mark.student, mark.exercise), []).append(mark)
         alike = self._alike(table, exercise)
         found = []
@@ -365,12 +363,16 @@ class Gradebook:
 
     @staticmethod
     def _marked(one: Graded, marks: Sequence[Mark], basis: Mapping[str, str], files: set[str]) -> Graded:
-        """The marks that belong to this attempt: those given for its file, and those whose file is gone."""
-        own = [mark for mark in marks if mark.file == basis.get("file", "") or mark.file not in files]
+        """The marks that belong to this attempt: those given for its file, else those whose file is gone."""
+        mine, file = {}, basis.get("file", "")
+        for mark in marks:  # oldest first
+            if mark.file == file or (mark.file not in files and mine.get(mark.question, mark).file != file):
+                mine[mark.question] = mark
+        own = [mark for mark in mine.values() if mark.points is not None or mark.comment]
         if not own:
             return one
         marked = one.marked(own)
-        older = [m.question for m in marked.marks if m.file and m.file != basis.get("file", "")]
+        older = [mark.question for mark in marked.marks if mark.file and mark.file != file]
         flags = tuple(f"{question}: marked by hand for an earlier file, look again" for question in older)
         return evolve(marked, flags=(*one.flags, *flags))
 

@@ -208,8 +208,9 @@ class _Reader:
     def moment(self, where: str, value: Any) -> float:
         """A date (its last minute counts) or a date and a time, in the policy's time zone unless it names its own."""
         if isinstance(value, str):
+            text = value.strip().replace(" +", "+").replace(" UTC", "+00:00")
             try:
-                value = datetime.fromisoformat(value.strip().replace(" +", "+").replace(" UTC", "+00:00"))
+                value = date.fromisoformat(text) if len(text) <= 10 else datetime.fromisoformat(text)
             except ValueError:
                 self.refuse(where, f"must be a date and time such as 2026-11-30 18:00, not {value!r}")
         if isinstance(value, date) and not isinstance(value, datetime):
