@@ -7,7 +7,10 @@ tool marks a cell. Measures nothing.
 from __future__ import annotations
 
 import json
+import os
+import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -315,9 +318,19 @@ def papermill(folder: Path, count: int) -> None:
 
 def without_kernel(text: str, sets: list[dict], timeout: int, keep: bool) -> str:
     """Stands in for a worker's kernel: the reference's answers, at once. What is left is what the grader costs."""
-    import os
-
+    time.sleep(float(os.environ.get("FOUR_PAUSE", "0")))
     return Path(os.environ["FOUR_ANSWERS"]).read_text(encoding="utf-8")
+
+
+def grade_without_kernel(root: str, folder: str, out: str, workers: str) -> None:
+    """A run in a process of its own, which may be killed."""
+    from coursework.grade import Settings, grade
+    from coursework.project import Project
+
+    grade(
+        Project.find(Path(root)), Path(folder) / "submissions", Path(out), [ID], hidden={ID: [HIDDEN]},
+        settings=Settings(int(workers)), run=without_kernel,
+    )  # fmt: skip
 
 
 def keep_answers(root: Path, path: Path) -> None:
@@ -331,3 +344,9 @@ def keep_answers(root: Path, path: Path) -> None:
     (run,) = replay([job(solution, HIDDEN)], root)
     observed = {name: one.to_json() for name, one in run.observed.items()}
     path.write_text(json.dumps([{"observed": observed, "stopped": {}, "errors": {}, "seconds": 0.0}]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    import assignment  # by its own name, by which the workers find it
+
+    assignment.grade_without_kernel(*sys.argv[1:])

@@ -300,6 +300,7 @@ def scale(asked: argparse.Namespace) -> None:
 
 def kills(asked: argparse.Namespace) -> None:
     """Kill runs at random moments until so many were killed; each gradebook must end like the undisturbed one."""
+    import assignment
     from attrs import evolve
 
     from coursework.gradebook import Gradebook
@@ -311,44 +312,51 @@ def kills(asked: argparse.Namespace) -> None:
     def start(root: Path, folder: Path, out: Path) -> subprocess.Popen:
         command = [sys.executable, "-m", "coursework.cli", "grade", str(folder / "submissions"), "--out", str(out)]
         command += ["--parameters", str(folder / "private.yml"), "--workers", str(asked.workers), *asked.options]
-        environment = {**os.environ, "PYTHONPATH": str(root / "src"), "COURSEWORK_DATA": str(folder)}
-        return subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        if not asked.kernels:
+            command = [sys.executable, str(HERE / "assignment.py"), *map(str, (root, folder, out, asked.workers))]
+        variables = {"PYTHONPATH": str(root / "src"), "COURSEWORK_DATA": str(folder), "FOUR_PAUSE": "0.1"}
+        return subprocess.Popen(
+            command, cwd=root, env={**os.environ, **variables}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
 
-    killed = rounds = left = 0
+    def whole(root: Path, folder: Path, out: Path) -> float:
+        began, process = time.monotonic(), start(root, folder, out)
+        said = process.communicate()[1]
+        if process.returncode:
+            sys.exit(f"ended with {process.returncode}: {said.decode()}")
+        return time.monotonic() - began
+
+    killed = rounds = left = early = 0
     with course(asked.count) as (root, folder):
-        began = time.monotonic()
-        process = start(root, folder, folder / "undisturbed")
-        if process.wait():
-            sys.exit(process.stderr.read().decode())
-        span = time.monotonic() - began
+        os.environ["FOUR_ANSWERS"] = str(folder / "answers.json")
+        assignment.keep_answers(root, folder / "answers.json")
+        whole(root, folder, folder / "undisturbed")
+        span = whole(root, folder, folder / "timed")
         wanted = results(folder / "undisturbed")
         chance = random.Random(asked.seed)
         while killed < asked.kills:
             out, rounds = folder / f"disturbed{rounds}", rounds + 1
-            while True:
+            while killed < asked.kills:
                 process = start(root, folder, out)
-                timer = threading.Timer(chance.uniform(0, 0.8 * span), process.kill)
+                timer = threading.Timer(chance.uniform(0, 1.1 * span), process.kill)
                 timer.start()
-                ended = process.wait()
+                said = process.communicate()[1]
                 timer.cancel()
-                if ended == 0:
+                if process.returncode == 0:
                     break
-                if ended != -9:
-                    sys.exit(f"ended with {ended}: {process.stderr.read().decode()}")
+                if process.returncode != -9:
+                    sys.exit(f"ended with {process.returncode}: {said.decode()}")
                 killed += 1
+                early += not (out / "gradebook.sqlite").exists()
                 time.sleep(3)  # workers and kernels of a grader that was killed end by themselves
-                left += sum(
-                    c.is_running() and c.status() != "zombie" for c in psutil.Process().children(recursive=True)
-                )
-                if killed >= asked.kills:
-                    process = start(root, folder, out)
-                    if process.wait():
-                        sys.exit(process.stderr.read().decode())
-                    break
+                left += sum(one.status() != "zombie" for one in psutil.Process().children(recursive=True))
+            else:
+                whole(root, folder, out)
             if results(out) != wanted:
                 sys.exit(f"round {rounds}: the gradebook differs from that of an undisturbed run (seed {asked.seed})")
     print(
-        f"{killed} kills in {rounds} rounds of {asked.count} submissions: every gradebook equals the undisturbed one; "
+        f"{killed} kills ({early} before there was a gradebook) in {rounds} rounds of {asked.count} submissions, "
+        f"{'with' if asked.kernels else 'without'} kernels: every gradebook equals the undisturbed one; "
         f"{left} processes were alive 3 s after a kill"
     )
 
@@ -356,7 +364,7 @@ def kills(asked: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     jobs = parser.add_subparsers(dest="job", metavar="job", required=True)
-    for job, count in ((rivals, 20), (workers, 24), (scale, 2000), (kills, 12)):
+    for job, count in ((rivals, 20), (workers, 24), (scale, 2000), (kills, 60)):
         options = jobs.add_parser(job.__name__)
         options.set_defaults(job=job)
         options.add_argument("--count", type=int, default=count, help=f"submissions (default: {count})")
@@ -368,6 +376,7 @@ def main() -> None:
         if job is kills:
             options.add_argument("--kills", type=int, default=50)
             options.add_argument("--seed", type=int, default=1)
+            options.add_argument("--kernels", action="store_true", help="run the submissions (with a smaller --count)")
     asked = parser.parse_args()
     adopt_orphans()
     asked.job(asked)

@@ -253,8 +253,12 @@ def _changes(folder: Path) -> None:
     with Gradebook(folder / "gradebook.sqlite") as book:
         changes = book.changes()
     for c in changes:
-        before, after = (f"{v[0]} {v[1]:g}" if v else "nothing" for v in (c.before, c.after))
-        out.print(f"{c.student}, {c.exercise}, {c.question}: {before} -> {after} ({c.why})", markup=False)
+        if c.before or not c.after:
+            before, after = (f"{v[0]} {v[1]:g}" if v else "nothing" for v in (c.before, c.after))
+            out.print(f"{c.student}, {c.exercise}, {c.question}: {before} -> {after} ({c.why})", markup=False)
+    new = sum(c.before is None for c in changes)
+    if new:
+        out.print(f"{new} answers were graded for the first time.")
     if not changes:
         out.print("Nothing changed.")
 
