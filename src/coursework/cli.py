@@ -259,9 +259,49 @@ def progress() -> None:
     out.print(f"{sum(s.passed for s in found)} of {len(found)} questions tried are passed. Record: {data_folder()}")
 
 
+kernel_app = typer.Typer(help="The warm kernels: what runs, and putting them where Jupyter finds them.")
+app.add_typer(kernel_app, name="kernel")
+
+
+@kernel_app.callback(invoke_without_command=True)
+def kernel(context: typer.Context) -> None:
+    """Show which fork servers run, and the kernels of each."""
+    if context.invoked_subcommand is None:
+        from coursework.kernel.status import lines
+
+        for line in lines():
+            out.print(line, markup=False)
+
+
+@kernel_app.command("install")
+def kernel_install(
+    prefix: Annotated[Path | None, typer.Option(help="Where to; this Python's environment if left out.")] = None,
+) -> None:
+    """Make the kernels `coursework` and `coursework-sandbox` known to Jupyter."""
+    from coursework.kernel.spec import install
+
+    for folder in install(prefix):
+        out.print(f"wrote {folder}")
+
+
+@kernel_app.command("stop")
+def kernel_stop() -> None:
+    """End every fork server of yours, and the kernels that it started."""
+    from coursework.kernel.pool import servers
+
+    ended = servers("stop")
+    kernels = sum(len(one["kernels"]) for one in ended)
+    out.print(f"{len(ended)} fork servers and {kernels} kernels ended.")
+
+
 def _late_errors() -> tuple[type[Exception], ...]:
     """Errors of modules that only some commands import."""
-    late = (("coursework.grade", "GradingError"), ("coursework.gradebook", "GradebookError"))
+    late = (
+        ("coursework.grade", "GradingError"),
+        ("coursework.gradebook", "GradebookError"),
+        ("coursework.kernel.pool", "NoServer"),
+        ("coursework.kernel.isolation", "NoSandbox"),
+    )
     return tuple(getattr(sys.modules[module], name) for module, name in late if module in sys.modules)
 
 
