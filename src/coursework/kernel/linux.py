@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import platform
 import struct
+import sys
 from collections.abc import Iterable, Sequence
 
 CLONE_NEWNS = 0x00020000
@@ -21,11 +23,13 @@ NEW_NAMESPACES = (
 )
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
-MNT_DETACH = 2
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+
+#: Where `descend` puts what another user is to find; in a mount namespace of its own.
+STAGE = "/tmp"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -48,10 +52,6 @@ def enter(namespace: int, kind: int) -> None:
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, options: str = "") -> None:
     encoded = [None if text is None else text.encode() for text in (source, target, kind)]
     _call("mount", *encoded, ctypes.c_ulong(flags), options.encode() or None)
-
-
-def unmount(target: str) -> None:
-    _call("umount2", target.encode(), ctypes.c_int(MNT_DETACH))
 
 
 def prctl(option: int, *values: int) -> None:
@@ -188,3 +188,36 @@ def _install(program: Iterable[tuple[int, int, int, int]]) -> None:
     filled = Program(len(code) // 8, ctypes.addressof(buffer))
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     _call("prctl", PR_SET_SECCOMP, ctypes.c_ulong(SECCOMP_MODE_FILTER), ctypes.byref(filled))
+
+
+# ------------------------------------------------------------------------------------------------ leaving root
+
+
+def descend(order: int) -> None:
+    """Become another user and run a command, having laid before that user what only root could walk to.
+
+    `order` is an open file with JSON: `stage`, pairs of a path and its place below STAGE; `user`; `command`.
+    Nothing of this shows outside: the mounts are this process's own.
+    """
+    with open(order) as stream:
+        asked = json.load(stream)
+    unshare(CLONE_NEWNS)
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    opened = [(os.open(path, os.O_PATH), place) for path, place in asked["stage"]]
+    mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    for descriptor, place in opened:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            os.mkdir(place)
+        else:
+            os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o644))
+        mount(f"/proc/self/fd/{descriptor}", place, None, MS_BIND | MS_REC)
+        os.close(descriptor)
+    os.chdir("/")
+    os.setgroups([])
+    os.setresgid(*[asked["user"]] * 3)
+    os.setresuid(*[asked["user"]] * 3)
+    os.execv(asked["command"][0], asked["command"])
+
+
+if __name__ == "__main__":
+    descend(int(sys.argv[1]))

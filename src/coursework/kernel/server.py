@@ -247,6 +247,7 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=IDLE)
     parser.add_argument("--sandboxed", action="store_true")
     asked = parser.parse_args()
+    _close_others({asked.listener})  # what bubblewrap was handed opens the host's folders
     listener = socket.socket(fileno=asked.listener)
     os.set_inheritable(asked.listener, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
