@@ -179,16 +179,15 @@ def grade(
 
     project = Project.find()
     if not unsandboxed:
-        raise grading.GradingError(
-            "there is no sandbox yet: a submission runs with your rights, sees your files and your network. "
-            "If you trust its code, say --unsandboxed"
-        )
+        _demand_sandbox()
     ids = project.resolve(exercise or [])
     hidden = grading.read_parameters(parameters, ids) if parameters else {}
     if not exercise:
         handed_in = grading.handed_in(submissions, ids)
         ids = [id for id in ids if id in hidden or id in handed_in]
-    settings = grading.Settings(cell_timeout=cell_timeout, **({"workers": workers} if workers else {}))
+    settings = grading.Settings(
+        cell_timeout=cell_timeout, sandbox=not unsandboxed, **({"workers": workers} if workers else {})
+    )
     with _bar() as bar:
         task = bar.add_task("preparing", total=None)
 
@@ -202,6 +201,20 @@ def grade(
     out.print(f"The class page: {page}")
     if show:
         typer.launch(page.resolve().as_uri())
+
+
+def _demand_sandbox() -> None:
+    """Refuse to run strangers' code where it cannot be isolated."""
+    from coursework.kernel import isolation, spec
+
+    why = isolation.missing()
+    if why:
+        raise isolation.NoSandbox(
+            f"submissions cannot be isolated here: {why}. If you trust their code, say --unsandboxed: it then runs "
+            "with your rights, and sees your files and your network"
+        )
+    if not spec.installed():
+        spec.install()
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Grade a class: find the submissions, run each with hidden parameters, judge outside, keep every result at once.
 
-On local processes with ordinary kernels and no sandbox: for code that the instructor trusts.
+On local processes; each submission on an isolated kernel, or on an ordinary one for code that the instructor trusts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from nbformat import NotebookNode
 
 from coursework import notebook as nb
@@ -212,8 +212,14 @@ def draw_hidden(exercise: Exercise) -> list[dict[str, Any]]:
 # -------------------------------------------------------------------------------------------- running one
 
 
-def run_submission(text: str, sets: Sequence[Mapping[str, Any]], timeout: int) -> list[dict[str, Any]]:
-    """Execute a spliced submission once for every parameter set, in this process's own kernels; runs in a worker.
+def run_submission(
+    text: str,
+    sets: Sequence[Mapping[str, Any]],
+    timeout: int,
+    sandbox: bool = True,
+    limits: Mapping[str, int] | None = None,
+) -> list[dict[str, Any]]:
+    """Execute a spliced submission once for every parameter set, in kernels of its own; runs in a worker.
 
     Returns, for each set, the observations, the questions that stopped and why, the errors of answer cells, seconds.
     """
@@ -221,7 +227,9 @@ def run_submission(text: str, sets: Sequence[Mapping[str, Any]], timeout: int) -
     from papermill.parameterize import parameterize_notebook
 
     from coursework.engine import CourseworkEngine
+    from coursework.kernel import SANDBOX
 
+    kernel_name = SANDBOX if sandbox else "python3"
     papermill_engines.register("coursework", CourseworkEngine)
     results = []
     for parameters in sets:
@@ -230,19 +238,21 @@ def run_submission(text: str, sets: Sequence[Mapping[str, Any]], timeout: int) -
         notebook.metadata["papermill"] = {}
         for cell in notebook.cells:
             cell.metadata.setdefault("tags", [])  # papermill relies on it
-        notebook = parameterize_notebook(notebook, dict(parameters), kernel_name="python3", language="python")
+        notebook = parameterize_notebook(notebook, dict(parameters), kernel_name=kernel_name, language="python")
         executed = papermill_engines.execute_notebook_with_engine(
             "coursework",
             notebook,
-            kernel_name="python3",
+            kernel_name=kernel_name,
             progress_bar=False,
             execution_timeout=timeout,
+            limits=limits,
         )
         about = executed.metadata["coursework"]
         results.append(
             {
                 "observed": about["observed"],
                 "stopped": about["stopped"],
+                "why": about["why"],
                 "errors": _cell_errors(executed),
                 "seconds": time.monotonic() - started,
             }
@@ -378,6 +388,9 @@ class Progress:
 class Settings:
     workers: int = max(1, os.cpu_count() or 1)
     cell_timeout: int = CELL_TIMEOUT
+    #: whether submissions run isolated; bounds of their kernels, as in coursework.kernel.limits
+    sandbox: bool = True
+    limits: Mapping[str, int] = field(factory=dict)
 
 
 def grade(
@@ -451,7 +464,7 @@ def _run_all(
 
     def start(one: _Started, sets: list[dict[str, Any]]) -> None:
         nonlocal pool
-        arguments = (nb.text_of(one.spliced.notebook), sets, settings.cell_timeout)
+        arguments = (nb.text_of(one.spliced.notebook), sets, settings.cell_timeout, settings.sandbox, settings.limits)
         try:
             future = pool.submit(run_submission, *arguments)
         except BrokenProcessPool:

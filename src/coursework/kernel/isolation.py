@@ -26,7 +26,7 @@ from coursework.kernel.limits import Limits
 
 #: The submission's user, inside.
 USER = 1000
-#: The user that the sandbox is outside, when root grades: one that owns nothing. Root itself keeps rights in a namespace.
+#: The user that the sandbox is outside, when root grades: one that owns nothing. Root keeps rights in a namespace.
 NOBODY = 64991
 #: Where all that a kernel may write lies, inside.
 SCRATCH = "/sandbox"

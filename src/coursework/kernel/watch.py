@@ -1,4 +1,4 @@
-"""What watches over one isolated kernel: it relays its messages and counts them, and ends it at the first bound crossed.
+"""What watches over one isolated kernel: relays its messages, counts them, ends it at the first bound that it crosses.
 
 It runs as the first process of the kernel's process-id namespace: when it exits, every process of the kernel is gone.
 It trusts nothing that comes from the kernel, and parses of it only where a frame ends.
@@ -330,5 +330,3 @@ def _sockets() -> int:
             return int(file.readline().split()[2])
     except (OSError, ValueError, IndexError):
         return 0
-
-
