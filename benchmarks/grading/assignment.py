@@ -316,7 +316,7 @@ def papermill(folder: Path, count: int) -> None:
 # ------------------------------------------------------------------------------------------- without any kernel
 
 
-def without_kernel(text: str, sets: list[dict], timeout: int, keep: bool) -> str:
+def without_kernel(text: str, sets: list[dict], how: dict) -> str:
     """Stands in for a worker's kernel: the reference's answers, at once. What is left is what the grader costs."""
     time.sleep(float(os.environ.get("FOUR_PAUSE", "0")))
     return Path(os.environ["FOUR_ANSWERS"]).read_text(encoding="utf-8")

@@ -201,10 +201,7 @@ def grade(
 
     project = Project.find()
     if not unsandboxed:
-        raise grading.GradingError(
-            "there is no sandbox yet: a submission runs with your rights, sees your files and your network. "
-            "If you trust its code, say --unsandboxed"
-        )
+        _demand_sandbox()
     ids = project.resolve(exercise or [])
     hidden = grading.read_parameters(parameters, ids) if parameters else {}
     rules = read_policy(policy, project.ids(), lambda id: list(project.load(id).questions)) if policy else None
@@ -214,6 +211,7 @@ def grade(
         ids = [id for id in ids if id in hidden or id in handed_in]
     settings = grading.Settings(
         cell_timeout=cell_timeout,
+        sandbox=not unsandboxed,
         scheduler=scheduler or None,
         keep_notebooks=keep_notebooks,
         **({"workers": workers} if workers else {}),
@@ -261,6 +259,20 @@ def _changes(folder: Path) -> None:
         out.print(f"{new} answers were graded for the first time.")
     if not changes:
         out.print("Nothing changed.")
+
+
+def _demand_sandbox() -> None:
+    """Refuse to run strangers' code where it cannot be isolated."""
+    from coursework.kernel import isolation, spec
+
+    why = isolation.missing()
+    if why:
+        raise isolation.NoSandbox(
+            f"submissions cannot be isolated here: {why}. If you trust their code, say --unsandboxed: it then runs "
+            "with your rights, and sees your files and your network"
+        )
+    if not spec.installed():
+        spec.install()
 
 
 @app.command()
@@ -318,9 +330,49 @@ def progress() -> None:
     out.print(f"{sum(s.passed for s in found)} of {len(found)} questions tried are passed. Record: {data_folder()}")
 
 
+kernel_app = typer.Typer(help="The warm kernels: what runs, and putting them where Jupyter finds them.")
+app.add_typer(kernel_app, name="kernel")
+
+
+@kernel_app.callback(invoke_without_command=True)
+def kernel(context: typer.Context) -> None:
+    """Show which fork servers run, and the kernels of each."""
+    if context.invoked_subcommand is None:
+        from coursework.kernel.status import lines
+
+        for line in lines():
+            out.print(line, markup=False)
+
+
+@kernel_app.command("install")
+def kernel_install(
+    prefix: Annotated[Path | None, typer.Option(help="Where to; this Python's environment if left out.")] = None,
+) -> None:
+    """Make the kernels `coursework` and `coursework-sandbox` known to Jupyter."""
+    from coursework.kernel.spec import install
+
+    for folder in install(prefix):
+        out.print(f"wrote {folder}")
+
+
+@kernel_app.command("stop")
+def kernel_stop() -> None:
+    """End every fork server of yours, and the kernels that it started."""
+    from coursework.kernel.pool import servers
+
+    ended = servers("stop")
+    kernels = sum(len(one["kernels"]) for one in ended)
+    out.print(f"{len(ended)} fork servers and {kernels} kernels ended.")
+
+
 def _late_errors() -> tuple[type[Exception], ...]:
     """Errors of modules that only some commands import."""
-    late = (("coursework.graded", "GradingError"), ("coursework.gradebook", "GradebookError"))
+    late = (
+        ("coursework.graded", "GradingError"),
+        ("coursework.gradebook", "GradebookError"),
+        ("coursework.kernel.pool", "NoServer"),
+        ("coursework.kernel.isolation", "NoSandbox"),
+    )
     return tuple(getattr(sys.modules[module], name) for module, name in late if module in sys.modules)
 
 

@@ -1,7 +1,7 @@
 """Grade a class: find the submissions, run each with hidden parameters, judge outside, keep every result at once.
 
-Workers run notebooks and give back plain data; whatever judges stays in this process. With ordinary kernels and no
-sandbox so far: for code that the instructor trusts.
+Workers run notebooks, each on an isolated kernel or, for code that the instructor trusts, on an ordinary one, and give back
+plain data; whatever judges stays in this process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from nbformat import NotebookNode
 
 from coursework import notebook as nb
@@ -117,6 +117,20 @@ def engine() -> str:
     return digest.hexdigest()
 
 
+def isolated_engine() -> str:
+    """`engine`, on a machine that can isolate submissions.
+
+    Raises:
+        NoSandbox: this one cannot.
+    """
+    from coursework.kernel import isolation, spec
+
+    isolation.demand()
+    if not spec.installed():
+        spec.install()
+    return engine()
+
+
 def _digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
@@ -124,8 +138,14 @@ def _digest(data: Any) -> str:
 # -------------------------------------------------------------------------------------------- running one
 
 
-def run_submission(text: str, sets: Sequence[Mapping[str, Any]], timeout: int) -> list[dict[str, Any]]:
-    """Execute a spliced submission once for every parameter set, in this process's own kernels; runs in a worker.
+def run_submission(
+    text: str,
+    sets: Sequence[Mapping[str, Any]],
+    timeout: int,
+    sandbox: bool = True,
+    limits: Mapping[str, int] | None = None,
+) -> list[dict[str, Any]]:
+    """Execute a spliced submission once for every parameter set, in kernels of its own; runs in a worker.
 
     Returns, for each set, the observations, the questions that stopped and why, the errors of answer cells, seconds,
     and the executed notebook.
@@ -134,7 +154,9 @@ def run_submission(text: str, sets: Sequence[Mapping[str, Any]], timeout: int) -
     from papermill.parameterize import parameterize_notebook
 
     from coursework.engine import CourseworkEngine
+    from coursework.kernel import SANDBOX
 
+    kernel_name = SANDBOX if sandbox else "python3"
     papermill_engines.register("coursework", CourseworkEngine)
     results = []
     for parameters in sets:
@@ -143,19 +165,21 @@ def run_submission(text: str, sets: Sequence[Mapping[str, Any]], timeout: int) -
         notebook.metadata["papermill"] = {}
         for cell in notebook.cells:
             cell.metadata.setdefault("tags", [])  # papermill relies on it
-        notebook = parameterize_notebook(notebook, dict(parameters), kernel_name="python3", language="python")
+        notebook = parameterize_notebook(notebook, dict(parameters), kernel_name=kernel_name, language="python")
         executed = papermill_engines.execute_notebook_with_engine(
             "coursework",
             notebook,
-            kernel_name="python3",
+            kernel_name=kernel_name,
             progress_bar=False,
             execution_timeout=timeout,
+            limits=limits,
         )
         about = executed.metadata["coursework"]
         results.append(
             {
                 "observed": about["observed"],
                 "stopped": about["stopped"],
+                "why": about["why"],
                 "errors": _cell_errors(executed),
                 "seconds": time.monotonic() - started,
                 "notebook": executed,
@@ -164,12 +188,15 @@ def run_submission(text: str, sets: Sequence[Mapping[str, Any]], timeout: int) -
     return results
 
 
-def work(text: str, sets: Sequence[Mapping[str, Any]], timeout: int, keep: bool) -> str:
-    """What a worker does with one submission: run it, and give back what came out as JSON text of bounded size."""
-    results = run_submission(text, sets, timeout)
+def work(text: str, sets: Sequence[Mapping[str, Any]], how: Mapping[str, Any]) -> str:
+    """What a worker does with one submission: run it, and give back what came out as JSON text of bounded size.
+
+    `how` holds the settings that concern a worker, and whether to keep the executed notebook, as plain data.
+    """
+    results = run_submission(text, sets, how["cell_timeout"], how["sandbox"], how["limits"])
     for result in results:
         executed = result.pop("notebook", None)
-        if keep and executed is not None:
+        if how["keep"] and executed is not None:
             written = nb.text_of(executed)
             result["notebook"] = written if len(written) <= MAX_NOTEBOOK else nb.text_of(nb.clear_outputs(executed))
         for question, observed in list(result["observed"].items()):
@@ -307,6 +334,9 @@ class Progress:
 class Settings:
     workers: int = max(1, os.cpu_count() or 1)
     cell_timeout: int = CELL_TIMEOUT
+    #: whether submissions run isolated; bounds of their kernels, as in coursework.kernel.limits
+    sandbox: bool = True
+    limits: Mapping[str, int] = field(factory=dict)
     #: address of a Dask scheduler whose workers run the submissions; without it, processes of this machine do
     scheduler: str | None = None
     #: keep each executed notebook, which holds hidden parameters, in the folder of results
@@ -406,7 +436,12 @@ def _that_count(submissions: Iterable[Submission], policy: Policy) -> Iterator[S
 def _basis(submission: Submission, task: Task, settings: Settings) -> dict[str, str]:
     """Digests of what decides a grade, by the names that `gradebook.BECAUSE` explains."""
     file = submission.file.digest() if submission.file else ""
-    return {**task.of(submission.student).basis, "file": file, "limits": _digest(settings.cell_timeout)}
+    return {**task.of(submission.student).basis, "file": file, "limits": _digest(_limits(settings))}
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    """What of the settings bounds a submission."""
+    return {"cell_timeout": settings.cell_timeout, "sandbox": settings.sandbox, "limits": dict(settings.limits)}
 
 
 @frozen
@@ -445,8 +480,8 @@ def _run_all(
         report()
 
     def submit(workers: Workers, one: _Started, sets: list[dict[str, Any]]) -> None:
-        keeping = settings.keep_notebooks and one.graded is None
-        workers.submit(one, run, nb.text_of(one.spliced.notebook), sets, settings.cell_timeout, keeping)
+        how = {**_limits(settings), "keep": settings.keep_notebooks and one.graded is None}
+        workers.submit(one, run, nb.text_of(one.spliced.notebook), sets, how)
 
     def fill(workers: Workers) -> None:
         nonlocal done
@@ -462,7 +497,8 @@ def _run_all(
                 submit(workers, _Started(key, submission, basis, task, spliced), task.sets)
 
     report()
-    with Workers(settings.workers, settings.scheduler, (engine, engine())) as workers:
+    expects = (isolated_engine if settings.sandbox and run is work else engine, engine())
+    with Workers(settings.workers, settings.scheduler, expects) as workers:
         fill(workers)
         while len(workers):
             for one, result in workers.finished():

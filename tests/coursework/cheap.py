@@ -17,7 +17,7 @@ ID = "demo/stats"
 HIDDEN = {"seed": 90210, "n": 57}
 
 
-def run(text: str, sets: list[dict], timeout: int, keep: bool) -> str:
+def run(text: str, sets: list[dict], how: dict) -> str:
     from tiny.checks.demo.stats import data
 
     source = next(
@@ -38,7 +38,7 @@ def run(text: str, sets: list[dict], timeout: int, keep: bool) -> str:
         value = float(number.group(1)) if number else float(data(**one).sum())
         observed = {"question": "total", "blank": False, "reached": [], "outcomes": [{"value": value}]}
         result = {"observed": {"total": observed}, "stopped": {}, "errors": {}, "seconds": time.monotonic() % 1}
-        results.append(result | ({"notebook": text} if keep else {}))
+        results.append(result | ({"notebook": text} if how["keep"] else {}))
     return json.dumps(results)
 
 
