@@ -137,8 +137,16 @@ def grade(root: Path, folder: Path, workers: int, asked: argparse.Namespace) -> 
     """`coursework grade` of the submissions in `folder`, from an empty gradebook."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "coursework.cli", "grade", str(folder / "submissions"), "--out", out]
-        command += ["--parameters", str(folder / "private.yml"), "--workers", str(workers), *asked.options]
-        return cost(command, root, PYTHONPATH=str(root / "src"), COURSEWORK_DATA=out)
+        command += [
+            "--parameters",
+            str(folder / "private.yml"),
+            "--workers",
+            str(workers),
+            *(["--unsandboxed"] if asked.unsandboxed else []),
+        ]
+        # A fork server of its own, which is counted, and ends soon after the last kernel.
+        own = {"COURSEWORK_RUNTIME": f"{out}/r", "COURSEWORK_KERNEL_IDLE": "5", "COURSEWORK_DATA": out}
+        return cost(command, root, PYTHONPATH=str(root / "src"), **own)
 
 
 # ------------------------------------------------------------------------------------------------------ rivals
@@ -311,7 +319,13 @@ def kills(asked: argparse.Namespace) -> None:
 
     def start(root: Path, folder: Path, out: Path) -> subprocess.Popen:
         command = [sys.executable, "-m", "coursework.cli", "grade", str(folder / "submissions"), "--out", str(out)]
-        command += ["--parameters", str(folder / "private.yml"), "--workers", str(asked.workers), *asked.options]
+        command += [
+            "--parameters",
+            str(folder / "private.yml"),
+            "--workers",
+            str(asked.workers),
+            *(["--unsandboxed"] if asked.unsandboxed else []),
+        ]
         if not asked.kernels:
             command = [sys.executable, str(HERE / "assignment.py"), *map(str, (root, folder, out, asked.workers))]
         variables = {"PYTHONPATH": str(root / "src"), "COURSEWORK_DATA": str(folder), "FOUR_PAUSE": "0.1"}
@@ -371,7 +385,7 @@ def main() -> None:
         options.add_argument(
             "--workers", type=int, default=os.cpu_count(), help="worker processes (default: one a core)"
         )
-        options.add_argument("--options", nargs="*", default=["--unsandboxed"], help="more options of coursework grade")
+        options.add_argument("--unsandboxed", action="store_true", help="ordinary kernels without isolation")
         options.add_argument("--judge", type=float, default=0.02, help="CPU s of the grader a submission, from `scale`")
         if job is kills:
             options.add_argument("--kills", type=int, default=50)

@@ -1,7 +1,7 @@
 """Grade a class: find the submissions, run each with hidden parameters, judge outside, keep every result at once.
 
-Workers run notebooks, each on an isolated kernel or, for code that the instructor trusts, on an ordinary one, and give back
-plain data; whatever judges stays in this process.
+Workers run notebooks, each on an isolated kernel or, for code that the instructor trusts, on an ordinary one, and give
+back plain data; whatever judges stays in this process.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class Workers:
                 )
                 self._client = Client(self._cluster)
                 self._client.run(_leave_interrupts)
-        except (OSError, TimeoutError, ValueError, ImportError) as error:
+        except (OSError, TimeoutError, ValueError, ImportError, RuntimeError) as error:
             where = f"{self.scheduler}: " if self.scheduler else "the workers on this machine did not start: "
             what = "no Dask scheduler with a worker answers there; start `dask scheduler` and `dask worker` first"
             raise GradingError(where + (what if self.scheduler else f"{type(error).__name__}: {error}")) from None
