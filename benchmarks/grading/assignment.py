@@ -21,11 +21,18 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_
 NAME = "four"
 ID = f"bench/{NAME}"
 HIDDEN = {"seed": 90210, "n": 160}
-SETUP = """import numpy as np
-import pandas as pd
-
+#: What a notebook of a machine learning course begins with, and the least that these four questions need.
+IMPORTS = {
+    "course": "import matplotlib.pyplot as plt\nimport numpy as np\nimport pandas as pd\n"
+    "from sklearn.linear_model import LinearRegression\nfrom sklearn.model_selection import cross_val_score\n"
+    "from sklearn.pipeline import make_pipeline\nfrom sklearn.preprocessing import StandardScaler\n",
+    "light": "import numpy as np\nimport pandas as pd\n",
+}
+SETUP = """
 rng = np.random.default_rng(seed)
 frame = pd.DataFrame({"carrier": rng.choice(list("ABCD"), size=n), "delay": rng.gamma(2.0, 15.0, size=n)})"""
+#: the imports that were asked for come first
+setup = [IMPORTS["course"] + SETUP]
 PARAMETERS = "seed = 1  # seeds every draw\nn = 120  # rows, 40 to 400"
 
 
@@ -217,7 +224,7 @@ def course(folder: Path) -> Path:
         '[project]\nname = "fourcourse"\n[project.urls]\nRepository = "https://example.org/four"\n'
         '[tool.coursework]\nchecks = "fourcourse.checks"\n'
     )
-    text = [f'# %% tags=["parameters"]\n{PARAMETERS}', f"# %%\n{SETUP}"]
+    text = [f'# %% tags=["parameters"]\n{PARAMETERS}', f"# %%\n{setup[0]}"]
     text.append("# %%\nfrom fourcourse.checks.bench.four import exercise\n\ncheck = exercise.check(seed=seed, n=n)")
     for question in QUESTIONS:
         body = textwrap.indent(question.right[0], "    ")
@@ -257,7 +264,7 @@ def _marked(source: str, name: str, *, grade: bool) -> NotebookNode:
 
 
 def _nbgrader_cells(written: list[str]) -> list[NotebookNode]:
-    cells = [new_code_cell(f"{PARAMETERS}\n{SETUP}")]
+    cells = [new_code_cell(f"{PARAMETERS}\n{setup[0]}")]
     for question, source in zip(QUESTIONS, written, strict=True):
         cells += [new_markdown_cell(question.prompt), _marked(source, question.name, grade=False)]
         cells.append(_marked(question.tests, f"test_{question.name}", grade=True))
@@ -280,8 +287,8 @@ def nbgrader(folder: Path, count: int) -> None:
 
 def otter(folder: Path, count: int) -> None:
     """A master notebook for `otter assign`, and the submissions as its students save them."""
-    cells = [new_raw_cell("# ASSIGNMENT CONFIG\nname: four\ninit_cell: true\nexport_cell: false\nrun_tests: false")]
-    cells.append(new_code_cell(f"{PARAMETERS}\n{SETUP}"))
+    cells = [new_raw_cell("# ASSIGNMENT CONFIG\ninit_cell: true\nexport_cell: false\nrun_tests: false")]
+    cells.append(new_code_cell(f"{PARAMETERS}\n{setup[0]}"))
     for question, source in zip(QUESTIONS, reference(), strict=True):
         first, _, body = source.partition("\n")
         cells.append(new_raw_cell(f"# BEGIN QUESTION\nname: {question.name}\npoints: 1"))
@@ -292,7 +299,7 @@ def otter(folder: Path, count: int) -> None:
     _write(folder / "master" / f"{NAME}.ipynb", _notebook(cells))
     for student in range(count):
         written = [new_code_cell(f'import otter\ngrader = otter.Notebook("{NAME}.ipynb")')]
-        written.append(new_code_cell(f"{PARAMETERS}\n{SETUP}"))
+        written.append(new_code_cell(f"{PARAMETERS}\n{setup[0]}"))
         for question, source in zip(QUESTIONS, answers(student), strict=True):
             written += [new_markdown_cell(question.prompt), new_code_cell(source)]
             written.append(new_code_cell(f'grader.check("{question.name}")'))
@@ -305,7 +312,7 @@ def otter(folder: Path, count: int) -> None:
 def papermill(folder: Path, count: int) -> None:
     """Plain notebooks that print which questions hold."""
     for student in range(count):
-        cells = [new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), new_code_cell(SETUP)]
+        cells = [new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), new_code_cell(setup[0])]
         for question, source in zip(QUESTIONS, answers(student), strict=True):
             tests = textwrap.indent(question.tests, "    ")
             tried = f"try:\n{tests}\n    print('{question.name}: right')\nexcept Exception as error:\n    print(error)"

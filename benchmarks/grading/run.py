@@ -33,8 +33,8 @@ import psutil
 HERE = Path(__file__).resolve().parent
 CACHE = HERE / ".cache"
 RIVALS = {"nbgrader": "nbgrader==0.9.6", "otter": "otter-grader==7.0.0"}
-#: What the submissions import, in the versions of this course, and papermill for each.
-WITH = ("numpy==2.4.6", "pandas==3.1.1", "papermill==2.7.0")
+#: What the submissions need, in the versions of this course.
+WITH = ("numpy==2.4.6", "pandas==3.1.1", "scikit-learn==1.9.1", "matplotlib==3.11.2", "ipykernel==7.4.0")
 #: Seconds to wait for what a command left behind, such as a server that ends when it is idle.
 LEFT_BEHIND = 60
 SET_CHILD_SUBREAPER = 36
@@ -99,7 +99,8 @@ def environment(tool: str) -> Path:
     """The `bin` of a rival's own virtual environment, made where it is not there yet."""
     folder = CACHE / tool
     done = folder / "done"
-    if not done.exists():
+    packages = [RIVALS[tool], *WITH]
+    if not done.exists() or done.read_text() != "\n".join(packages):
         shutil.rmtree(folder, ignore_errors=True)
         print(f"installing {RIVALS[tool]} ...", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -152,13 +153,25 @@ def grade(root: Path, folder: Path, workers: int, asked: argparse.Namespace) -> 
 # ------------------------------------------------------------------------------------------------------ rivals
 
 
+class _Rows(dict[str, Cost]):
+    """Says each result when it is there: the run is long."""
+
+    def __setitem__(self, name: str, value: Cost) -> None:
+        super().__setitem__(name, value)
+        print(f"{name}: {value.cpu:.1f} CPU s, {value.wall:.0f} wall s, {value.peak:.0f} MB", file=sys.stderr)
+
+
 def rivals(asked: argparse.Namespace) -> None:
     import assignment
 
-    rows: dict[str, Cost] = {}
+    rows = _Rows()
     bins = {tool: environment(tool) for tool in RIVALS}
     with course(asked.count) as (root, folder):
         rows["this project"] = grade(root, folder, asked.workers, asked)
+        few = folder / "few"
+        assignment.ours(root, few / "submissions", 2)
+        shutil.copy(folder / "private.yml", few)
+        small = grade(root, few, asked.workers, asked)
         place = folder / "nbgrader"
         assignment.nbgrader(place, asked.count)
         tool = bins["nbgrader"]
@@ -175,14 +188,10 @@ def rivals(asked: argparse.Namespace) -> None:
         made = ["assign", f"master/{assignment.NAME}.ipynb", "dist", "--no-run-tests", "--no-pdfs"]
         cost([str(tool / "otter"), *made], place, PATH=path)
         archive = next((place / "dist" / "autograder").glob("*.zip"))
-        each = [
-            cost(
-                [str(tool / "otter"), "run", "--no-logo", "-a", str(archive), "-o", f"out/{i}", str(path_)],
-                place,
-                PATH=path,
-            )
-            for i, path_ in enumerate(sorted((place / "submissions").glob("*.ipynb")))
-        ]
+        command, each = [str(tool / "otter"), "run", "--no-logo", "-a", str(archive)], []
+        for one in sorted((place / "submissions").glob("*.ipynb")):
+            (place / "out" / one.stem).mkdir(parents=True)
+            each.append(cost([*command, "-o", f"out/{one.stem}", str(one)], place, PATH=path))
         if len(list((place / "out").glob("*/results.json"))) != asked.count:
             sys.exit("otter left some submissions without a result")
         rows["otter-grader 7.0.0"] = summed(each)
@@ -195,11 +204,18 @@ def rivals(asked: argparse.Namespace) -> None:
         ]
         rows["papermill, a process each"] = summed(each)
     ours = rows["this project"].cpu
-    print(f"{asked.count} submissions of four questions; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    how, load = "" if asked.unsandboxed else ", ours isolated", f"{os.getloadavg()[0]:.1f}"
+    print(f"{asked.count} submissions of four questions{how}; load {load} on {os.cpu_count()} cores")
     print("| tool | CPU s a submission | times this project | wall s in all | peak memory of its process, MB |")
     print("|---|---|---|---|---|")
     for name, one in rows.items():
         print(f"| {name} | {one.cpu / asked.count:.2f} | {one.cpu / ours:.1f} | {one.wall:.0f} | {one.peak:.0f} |")
+
+    slope = (ours - small.cpu) / (asked.count - 2)
+    start = ours - slope * asked.count
+    print(f"Of ours {start:.1f} s are the start, once a run, and {slope:.2f} s each submission. By that share alone:")
+    for name, one in list(rows.items())[1:]:
+        print(f"  {name}: {one.cpu / asked.count / slope:.1f} times ours")
 
 
 def summed(each: list[Cost]) -> Cost:
@@ -385,6 +401,7 @@ def main() -> None:
         options.add_argument(
             "--workers", type=int, default=os.cpu_count(), help="worker processes (default: one a core)"
         )
+        options.add_argument("--imports", choices=("course", "light"), default="course", help="what a notebook imports")
         options.add_argument("--unsandboxed", action="store_true", help="ordinary kernels without isolation")
         options.add_argument("--judge", type=float, default=0.02, help="CPU s of the grader a submission, from `scale`")
         if job is kills:
@@ -392,6 +409,9 @@ def main() -> None:
             options.add_argument("--seed", type=int, default=1)
             options.add_argument("--kernels", action="store_true", help="run the submissions (with a smaller --count)")
     asked = parser.parse_args()
+    import assignment
+
+    assignment.setup[0] = assignment.IMPORTS[asked.imports] + assignment.SETUP
     adopt_orphans()
     asked.job(asked)
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve, field, frozen
-from nbformat import NotebookNode
 
 from coursework import notebook as nb
 from coursework.bounds import reachable, reached_by_source
@@ -54,7 +53,7 @@ class Task:
     """One exercise as it is graded: what is handed out, the hidden sets, the reference's answers to them."""
 
     exercise: Exercise
-    pristine: NotebookNode
+    pristine: nb.NotebookNode
     #: the reference's cells, and the stub's, by question
     reference: dict[str, tuple[str, ...]]
     stubs: dict[str, str]
@@ -206,7 +205,7 @@ def work(text: str, sets: Sequence[Mapping[str, Any]], how: Mapping[str, Any]) -
     return json.dumps(results)
 
 
-def _cell_errors(notebook: NotebookNode) -> dict[str, str]:
+def _cell_errors(notebook: nb.NotebookNode) -> dict[str, str]:
     """What each question's own cells raised: the answer cell's error before the check cell's."""
     found: dict[str, str] = {}
     for part in nb.parts(notebook):
@@ -498,7 +497,7 @@ def _run_all(
 
     report()
     expects = (isolated_engine if settings.sandbox and run is work else engine, engine())
-    with Workers(settings.workers, settings.scheduler, expects) as workers:
+    with Workers(min(settings.workers, len(made.todo)), settings.scheduler, expects) as workers:
         fill(workers)
         while len(workers):
             for one, result in workers.finished():

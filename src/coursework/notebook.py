@@ -10,16 +10,25 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from attrs import frozen
-from nbformat import NotebookNode
 
 from coursework.source import defined_by, parsed
+
+# nbformat brings jsonschema, which compiles a grammar of internationalised addresses if its package is there: 0.9 s of
+# CPU in each process, for a format that no notebook has. It does without where the package cannot be imported.
+_hidden = sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+import nbformat  # noqa: E402
+from nbformat import NotebookNode  # noqa: E402
+
+if _hidden is None:
+    del sys.modules["rfc3987_syntax"]
 
 MAX_BYTES = 20_000_000
 MAX_CELLS = 2_000
