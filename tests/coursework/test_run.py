@@ -329,6 +329,42 @@ def test_executed_notebooks_are_kept_on_demand_and_everything_can_be_put_elsewhe
     assert f"They are in {out}" in str(refused.value)
 
 
+# ------------------------------------------------------------------------------------------------ the command
+
+
+def test_the_command_grades_a_store_by_a_policy_says_what_changed_and_puts_the_results(course, tmp_path, monkeypatch):
+    from functools import partial
+
+    import fsspec
+    from typer.testing import CliRunner
+
+    from coursework import cli
+    from coursework import grade as grading
+
+    monkeypatch.chdir(course.root)
+    monkeypatch.setattr(grading, "grade", partial(grading.grade, run=cheap.run))
+    late = "2026-11-30 12:00:00 UTC"
+    for student, answer in (("ann", RIGHT), ("bea", "total = 3.5")):
+        path = hand_in(course, tmp_path / student, answer)
+        fsspec.filesystem("memory").pipe(f"/class/inbound/{student}+stats+{late}+xx/stats.ipynb", path.read_bytes())
+    (tmp_path / "private.yml").write_text("key: a secret of this course\ndemo/stats: {pool: 3}")
+    (tmp_path / "policy.yml").write_text("deadline: 2026-11-29 18:00\nlate: {penalty: 10 %}")
+    out = str(tmp_path / "out")
+    command = ["grade", "memory://class", "-o", out, "--parameters", str(tmp_path / "private.yml"), "--diff"]
+    command += ["--unsandboxed", "--workers", "1", "--put", "memory://put"]
+
+    first = CliRunner().invoke(cli.app, command, catch_exceptions=False)
+    assert "2 students, 2 submissions: 2 graded" in first.output
+    assert "6 answers were graded for the first time." in first.output and "files put to memory://put" in first.output
+    assert fsspec.filesystem("memory").exists("/put/report/index.html")
+    again = CliRunner().invoke(cli.app, [*command, "--policy", str(tmp_path / "policy.yml")], catch_exceptions=False)
+    assert "ann, demo/stats, total: passed 1 -> passed 0.9 (the policy changed)" in again.output
+    assert "bea" not in again.output
+    assert "Nothing changed." in CliRunner().invoke(cli.app, command, catch_exceptions=False).output
+    for page in (tmp_path / "out" / "report").rglob("*.html"):
+        assert "a secret of this course" not in page.read_text(encoding="utf-8")
+
+
 # ------------------------------------------------------------------------------------------------ one submission
 
 
