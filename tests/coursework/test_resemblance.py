@@ -47,8 +47,8 @@ def test_names_comments_texts_and_layout_make_no_difference():
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("right[j] < left[i]", "right[j] <= left[i]"), ("j = 0", "j = 1"), (".extend(left", ".append(left"),
-     ("len(left)", "max(left)"), ("    out = []\n", ""), ("out.extend(left[i:])", "left.extend(out[i:])")],
+    [("right[j] < left[i]", "right[j] <= left[i]"), ("j = 0", "j = 1"), ("extend(", "update("),
+     ("len(", "sum("), ("    out = []\n", ""), ("out.extend(left[i:])", "left.extend(out[i:])")],
 )  # fmt: skip
 def test_another_operator_number_method_builtin_line_or_role_of_a_name_makes_one(old, new):
     changed = ANSWER.replace(old, new)
