@@ -219,7 +219,6 @@ def test_a_mark_that_cannot_be_kept_is_said_and_kept_when_it_can(page, desk, add
     page.keyboard.press("2")
     expect(page.locator("#saved")).to_contain_text("Not saved")
     page.unroute("**/mark?*")
-    page.keyboard.press("j")
     expect(page.locator("#saved")).to_have_text("Saved", timeout=8000)
     assert [points for points, _ in marks(desk).values()] == [2.0]
 
