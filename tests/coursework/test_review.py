@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
+import socket
+import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from attrs import evolve
@@ -231,6 +237,37 @@ def test_a_gradebook_in_trouble_is_told_and_nothing_is_said_to_be_kept(server, d
     monkeypatch.setattr(Gradebook, "set_mark", full)
     reply, said = post(server, {"id": id, "points": 1, "ticks": None, "comment": ""})
     assert reply.status == 409 and "disk is full" in json.loads(said)["error"] and desk.given == 0
+
+
+def test_a_page_that_is_closed_early_is_no_error_to_be_told(server, capsys):
+    with socket.create_connection(("127.0.0.1", server.server_port)) as line:
+        # Closed with a reset, as by a browser that goes away while it is being answered.
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        line.sendall(f"GET /{server.token}/ HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\nX: ".encode())
+    assert ask(server, f"/{server.token}/")[0].status == 200
+    try:
+        raise BrokenPipeError
+    except BrokenPipeError:
+        server.handle_error(None, None)
+    assert capsys.readouterr().err == ""
+
+
+def test_ctrl_c_ends_it_with_the_report_written_again(course, tmp_path):
+    path = write_book(tmp_path, [evolve(the_class()[0], verdicts=(memo("Ship it."),))])
+    command = [sys.executable, "-m", "coursework.cli", "review", str(tmp_path), "--by", "me"]
+    running = subprocess.Popen(command, cwd=course.root, stdout=subprocess.PIPE, text=True)
+    address = urlsplit(running.stdout.readline().split()[1])
+    desk = Desk(path, [course.load(ID)])
+    (id,) = (item.id for item in desk.items(ID, "memo"))
+    connection = http.client.HTTPConnection(address.netloc, timeout=10)
+    origin = {"Origin": f"http://{address.netloc}", "Content-Type": "application/json"}
+    mark = {"id": id, "points": 2.5, "ticks": None, "comment": "Why?"}
+    connection.request("POST", f"{address.path}mark", json.dumps(mark), origin)
+    assert connection.getresponse().status == 200
+    running.send_signal(signal.SIGINT)
+    said, _ = running.communicate(timeout=60)
+    assert running.returncode == 0 and "The report is written again" in said
+    assert "2.5" in (tmp_path / "report" / "grades.csv").read_text(encoding="utf-8")
 
 
 def test_whatever_a_student_wrote_leaves_as_data_and_made_visible(server, desk):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from collections.abc import Mapping
 from functools import cached_property, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +31,11 @@ class ReviewServer(ThreadingHTTPServer):
     def __init__(self, desk: Desk, port: int = 0, token: str | None = None) -> None:
         self.desk, self.token = desk, token or secrets.token_urlsafe(24)
         super().__init__(("127.0.0.1", port), partial(Handler))
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A page that was closed before it had its answer is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:
