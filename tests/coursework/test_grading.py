@@ -225,7 +225,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if not {"style", "script"} & set(self.open):
-            self.text += data
+            self.text += f"{data} "
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +262,8 @@ def test_the_class_page_says_who_did_what_and_what_to_look_at(pages):
     text = " ".join(pages[1].text.split())
     assert "13 students, 1 exercise." in text
     assert "1 × This is the total: it still has to be shared." in text
-    assert "Right for the published parameters only (1)" in text and "bea T total right for the published" in text
+    assert "Right for the published parameters only (1)" in text
+    assert "bea A few <numbers> total right for" in text
     assert "It is a link" in text
 
 
@@ -279,7 +280,7 @@ def test_results_of_different_ages_and_of_other_exercises_fit_on_one_report(cour
     ann, bea = graded[1]["ann"], graded[1]["bea"]
     shorter = evolve(ann, student="old", verdicts=ann.verdicts[1:2])
     index = write_report(tmp_path, [shorter, bea], [course.load(ID)])
-    row = index.read_text(encoding="utf-8").split("<tbody>")[1].split("</tr>")[0]
+    row = index.read_text(encoding="utf-8").split("<tbody>")[1].split("</tr>")[1]
     assert row.count("<td") == 5 and '<td></td><td class="p"><i>right</i></td><td></td>' in row
     assert Page(tmp_path / "students" / "old.html")
     write_report(tmp_path, [bea], [course.load(ID)])

@@ -179,6 +179,7 @@
     $("judged").replaceChildren(...judged.filter(([, text]) => text).flatMap(([label, text]) => [made("dt", { textContent: label }), made("dd", { textContent: text })]));
     $("text").textContent = page.text || "(what came out was not kept)";
     $("text").classList.toggle("code", !page.prose);
+    $("flags").hidden = page.flags.length === 0;
     $("flags").replaceChildren(...page.flags.map((flag) => made("li", { textContent: flag })));
     fill();
     scrollTo(0, 0);
@@ -191,9 +192,9 @@
     const ticks = waiting?.ticks ?? current.ticks;
     $("rubric").hidden = current.rubric.length === 0;
     $("rubric").replaceChildren($("rubric").firstElementChild, ...current.rubric.map((one, i) => {
-      const box = made("input", { type: "checkbox", checked: ticks[i] ?? false });
+      const box = made("input", { type: "checkbox", checked: ticks[i] ?? false, ariaKeyShortcuts: LETTERS[i] ?? "" });
       box.addEventListener("change", added);
-      const key = LETTERS[i] ? [made("kbd", { textContent: LETTERS[i] })] : [];
+      const key = LETTERS[i] ? [made("kbd", { textContent: LETTERS[i], ariaHidden: "true" })] : [];
       return made("label", {}, box, made("span", { textContent: `${one.criterion} (${number(one.points)})` }), ...key);
     }));
     $("points").value = points === null ? "" : number(points);
