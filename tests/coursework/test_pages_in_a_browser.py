@@ -223,6 +223,18 @@ def test_a_mark_that_cannot_be_kept_is_said_and_kept_when_it_can(page, desk, add
     assert [points for points, _ in marks(desk).values()] == [2.0]
 
 
+def test_a_server_that_has_ended_is_said(page, desk):
+    server = ReviewServer(desk)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    page.goto(server.address)
+    expect(page.locator("#title")).to_have_text("Answer 1: memo")
+    server.shutdown()
+    server.server_close()
+    page.keyboard.press("j")
+    expect(page.locator("#saved")).to_contain_text("the server does not answer")
+
+
 def test_what_a_student_wrote_is_text_here_too(page, desk, address):
     page.goto(address)
     expect(page.locator("#list button")).to_have_count(7)

@@ -10,7 +10,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from attrs import field, frozen
+from attrs import frozen
 
 from coursework.graded import Graded
 from coursework.model import Status, Verdict
@@ -93,8 +93,6 @@ class QuestionSummary:
     mistakes: tuple[Repeated, ...]
     #: answers alike that are wrong in a way that no named mistake explains
     unexplained: tuple[Repeated, ...]
-    #: seconds that the question took, from the fastest tenth to the slowest; empty where they were not measured
-    seconds: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def warning(self) -> str:

@@ -17,9 +17,11 @@
 
   async function ask(path, query = {}, options = {}) {
     const words = new URLSearchParams({ ...query, names: names ? "1" : "0" });
-    const reply = await fetch(`${path}?${words}`, options);
+    const reply = await fetch(`${path}?${words}`, options).catch(() => {
+      throw new Error("the server does not answer. Is `coursework review` still running?");
+    });
     const data = await reply.json();
-    if (!reply.ok) throw Object.assign(new Error(data.error), { answered: true });
+    if (!reply.ok) throw new Error(data.error);
     return data;
   }
 
@@ -89,7 +91,7 @@
       }
     }
     if (trouble) {
-      say(`Not saved: ${trouble.answered ? trouble.message : "the server does not answer"}`, true);
+      say(`Not saved: ${trouble.message}`, true);
       timer = setTimeout(keep, 3000);
     } else if (unsaved.size) {
       await send(); // what was entered meanwhile
@@ -313,5 +315,10 @@
     event.preventDefault();
   });
 
-  loadQuestions().then(() => loadList()).catch((error) => say(error.message, true));
+  // Whatever was asked for and cannot be had is said.
+  addEventListener("unhandledrejection", (event) => {
+    say(event.reason.message, true);
+    event.preventDefault();
+  });
+  loadQuestions().then(() => loadList());
 })();
