@@ -142,6 +142,25 @@ def test_hard_coded_answers_are_flagged_and_no_others(run: SimpleNamespace) -> N
     assert {id for _, id, _ in deserved} == {unit.exercise for unit in run.units}
 
 
+def test_answers_that_are_somebody_elses_are_flagged_with_the_names_of_those_who_have_the_same(
+    run: SimpleNamespace,
+) -> None:
+    answers = {(r["student"], r["exercise"], r["question"]): r["answer"] for r in expected()}
+    found = {
+        (u.student, u.exercise, flag.partition(":")[0]): flag.partition(" as ")[2].split(", ")
+        for u in run.units
+        for flag in u.flags
+        if "the same code" in flag
+    }
+    assert found["bruno", "math/least_squares", "design_matrix"] == ["kofi"]
+    assert found["olga", "algorithms/sorting", "top_k"] == ["kofi"]
+    for (student, id, question), others in found.items():
+        mine = answers[student, id, question]
+        assert mine != "reference" and {answers[other, id, question] for other in others} == {mine}, (student, question)
+    for name, text in pages(run):
+        assert name == "index" or "the same code" not in text, name
+
+
 @pytest.mark.parametrize("status", ["timeout", "crashed", "out of bounds"])
 def test_what_an_instructor_should_look_at_is_flagged(run: SimpleNamespace, status: str) -> None:
     deserved = {(r["student"], r["exercise"], r["question"]) for r in expected() if r["status"] == status}

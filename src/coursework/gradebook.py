@@ -61,6 +61,8 @@ ALTER TABLE answer ADD COLUMN shape TEXT NOT NULL DEFAULT '';
 TAKE_OVER = """
 BEGIN; INSERT INTO attempt SELECT student, exercise, '', NULL, unit FROM latest; DROP TABLE latest; COMMIT;
 """
+#: So many students, or so many of a hundred, may have the same code and be flagged for it.
+FEW = 5
 #: What decides a grade, and what is said of a grade that changed with it.
 BECAUSE = {
     "file": "another file was handed in",
@@ -102,6 +104,7 @@ class Gradebook:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=30)
             self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing; a power cut, a few units
             tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "latest" in tables:  # written before there were attempts
                 self._db.executescript(RENEW)
@@ -197,8 +200,11 @@ class Gradebook:
 
     def point_to(self, student: str, exercise: str, key: str, attempt: str = "", at: float | None = None) -> None:
         """Make a unit graded before the current one of its student (a submission went back to an earlier state)."""
-        row = [student, exercise, attempt, at, key]
-        self._do([("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?)", row)])
+        self.point_all([(student, exercise, attempt, at, key)])
+
+    def point_all(self, rows: Iterable[tuple[str, str, str, float | None, str]]) -> None:
+        """`point_to` for many: student, exercise, attempt, time, key."""
+        self._do([(f"INSERT OR REPLACE INTO attempt VALUES ({places(5)})", row) for row in rows])
 
     def keep(
         self,
@@ -277,22 +283,20 @@ class Gradebook:
 
     def marks(self, student: str | None = None, exercise: str | None = None, *, history: bool = False) -> list[Mark]:
         """The marks that count, the latest of each question; with `history` all that were ever given, oldest first."""
-        return [mark for _, mark in self._marks(student, exercise, history)]
+        given = self._marks(student, exercise)
+        if history:
+            return given
+        latest = {(mark.student, mark.exercise, mark.question): mark for mark in given}
+        return [mark for mark in latest.values() if mark.points is not None or mark.comment]
 
-    def _marks(
-        self, student: str | None, exercise: str | None, history: bool = False, until: int | None = None
-    ) -> list[tuple[int, Mark]]:
+    def _marks(self, student: str | None, exercise: str | None, until: int | None = None) -> list[Mark]:
         rows = self._ask(
-            "SELECT id, student, exercise, question, points, comment, by, at, file FROM mark "
+            "SELECT student, exercise, question, points, comment, by, at, file FROM mark "
             "WHERE student = coalesce(?, student) AND exercise = coalesce(?, exercise) AND id <= coalesce(?, id) "
             "ORDER BY id",
             [student, exercise, until],
         )
-        found = [(id, Mark(*rest)) for id, *rest in rows]
-        if history:
-            return found
-        latest = {(mark.student, mark.exercise, mark.question): (id, mark) for id, mark in found}
-        return [entry for entry in latest.values() if entry[1].points is not None or entry[1].comment]
+        return [Mark(*row) for row in rows]
 
     def _files(self, student: str, exercise: str) -> dict[str, str]:
         rows = self._ask(
@@ -338,7 +342,7 @@ class Gradebook:
             verdict = Verdict(question, Status(status), points, out_of, message, mistake, (), call, expected, got)
             answers.setdefault(unit, []).append(verdict)
         marks: dict[tuple[str, str], list[Mark]] = {}
-        for _, mark in self._marks(student, exercise, until=marks_until):
+        for mark in self._marks(student, exercise, marks_until):
             marks.setdefault((mark.student, mark.exercise), []).append(mark)
         alike = self._alike(table, exercise)
         found = []
@@ -359,26 +363,36 @@ class Gradebook:
 
     @staticmethod
     def _marked(one: Graded, marks: Sequence[Mark], basis: Mapping[str, str], files: set[str]) -> Graded:
-        """The marks that belong to this attempt: those given for its file, and those whose file is gone."""
-        own = [mark for mark in marks if mark.file == basis.get("file", "") or mark.file not in files]
+        """The marks that belong to this attempt: those given for its file, else those whose file is gone."""
+        mine, file = {}, basis.get("file", "")
+        for mark in marks:  # oldest first
+            if mark.file == file or (mark.file not in files and mine.get(mark.question, mark).file != file):
+                mine[mark.question] = mark
+        own = [mark for mark in mine.values() if mark.points is not None or mark.comment]
         if not own:
             return one
         marked = one.marked(own)
-        older = [m.question for m in marked.marks if m.file and m.file != basis.get("file", "")]
+        older = [mark.question for mark in marked.marks if mark.file and mark.file != file]
         flags = tuple(f"{question}: marked by hand for an earlier file, look again" for question in older)
         return evolve(marked, flags=(*one.flags, *flags))
 
     def _alike(self, table: str, exercise: str | None) -> dict[str, list[str]]:
-        """By unit, a flag for every answer whose code is that of another student's answer."""
+        """By unit, a flag for every answer whose code is that of another student's answer.
+
+        What more than a few, or more than some percent of a class, write alike says nothing of any two of them.
+        """
         rows = self._ask(
             f"SELECT DISTINCT w.shape, a.exercise, w.question, a.student, w.unit FROM {table} a "
             "JOIN answer w ON w.unit = a.unit WHERE w.shape != '' AND a.exercise = coalesce(?, a.exercise) "
             "ORDER BY a.exercise, w.question, w.shape, a.student",
             [exercise],
         )
+        classes = dict(self._ask(f"SELECT exercise, count(DISTINCT student) FROM {table} GROUP BY exercise"))
         found: dict[str, list[str]] = {}
-        for (_, _, question), group in groupby(rows, key=lambda row: row[:3]):
+        for (_, id, question), group in groupby(rows, key=lambda row: row[:3]):
             units = [(student, unit) for *_, student, unit in group]
+            if len({student for student, _ in units}) > max(FEW, classes[id] * FEW // 100):
+                continue
             for student, unit in units:
                 others = sorted({other for other, _ in units if other != student})
                 if others:

@@ -5,12 +5,18 @@ Nouns only: `gradebook` keeps them, `policy` settles them, `report` shows them.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from attrs import evolve, frozen
 
 from coursework.model import Status, Verdict
+
+
+class GradingError(Exception):
+    """Grading cannot start or go on; the message says why and what to do."""
 
 
 @frozen
@@ -97,6 +103,12 @@ class Graded:
             mistake = verdict.mistake if message == verdict.message else None
             verdicts.append(verdict.but(status=status, points=mark.points, message=message, mistake=mistake))
         return evolve(self, verdicts=tuple(verdicts), marks=tuple(by_question.values()), automatic=tuple(automatic))
+
+
+def file_name(text: str) -> str:
+    """A name for a file or folder that stands for `text`: the text itself where that is safe, else with a hash."""
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "-", text).strip(".-")
+    return safe if safe == text and len(text) <= 100 else f"{safe[:40]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def as_rows(graded: Iterable[Graded]) -> list[dict[str, Any]]:

@@ -45,12 +45,18 @@ def read(path: Path) -> NotebookNode:
             raise NotebookError("there is no such file" if not path.exists() else "it is not a regular file")
         if path.stat().st_size > MAX_BYTES:
             raise NotebookError(f"it is larger than {MAX_BYTES // 10**6} MB: clear its outputs")
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise NotebookError("it is not a notebook: its bytes are not UTF-8 text") from None
+        data = path.read_bytes()
     except OSError as error:
         raise NotebookError(f"it cannot be read: {error.strerror or error}") from None
-    return parse(text)
+    return parse_bytes(data)
+
+
+def parse_bytes(data: bytes) -> NotebookNode:
+    """A notebook from what a file holds; errors as for `read`."""
+    try:
+        return parse(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise NotebookError("it is not a notebook: its bytes are not UTF-8 text") from None
 
 
 def parse(text: str) -> NotebookNode:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from datetime import time as clock
 from difflib import get_close_matches
@@ -17,14 +17,10 @@ from typing import Any
 import yaml
 from attrs import evolve, frozen
 
-from coursework.graded import Graded
+from coursework.graded import Graded, GradingError
 
 SECONDS = {"second": 1, "s": 1, "minute": 60, "min": 60, "hour": 3600, "h": 3600, "day": 86400, "d": 86400}
 SECONDS |= {"week": 604800, "w": 604800}
-
-
-class PolicyError(Exception):
-    """A policy cannot be used; the message names the file, the rule and what it should be."""
 
 
 @frozen
@@ -100,22 +96,22 @@ class Policy:
 # ------------------------------------------------------------------------------------------------ reading a file
 
 
-def read_policy(path: Path, ids: Sequence[str], questions: Mapping[str, Sequence[str]] | None = None) -> Policy:
+def read_policy(path: Path, ids: Sequence[str], questions: Callable[[str], Sequence[str]] | None = None) -> Policy:
     """The policy that a YAML file states.
 
     Args:
         ids: the exercises of the course.
-        questions: by exercise, the names of its questions, where they are known.
+        questions: the names of an exercise's questions; without it they are not looked at.
 
     Raises:
-        PolicyError: it cannot be read, or states something that is no rule.
+        GradingError: it cannot be read, or states something that is no rule.
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path} cannot be read: {error}") from None
+        raise GradingError(f"{path} cannot be read: {error}") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise PolicyError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise GradingError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if data is None:
         return Policy()
     reader = _Reader(str(path))
@@ -126,7 +122,7 @@ def read_policy(path: Path, ids: Sequence[str], questions: Mapping[str, Sequence
     found["exercises"] = {}
     for id, own in exercises.items():
         own = reader.mapping(f"exercises: {id}", own, ("deadline", "late", "attempts", "drop", "extra_credit"))
-        found["exercises"][id] = reader.rules(f"exercises: {id}: ", own, (questions or {}).get(id))
+        found["exercises"][id] = reader.rules(f"exercises: {id}: ", own, questions(id) if questions else None)
     extensions = top.get("extensions", {})
     if not isinstance(extensions, dict):
         reader.refuse("extensions", "must map students to spans, such as `ada: 2 days`")
@@ -142,7 +138,7 @@ class _Reader:
         self.zone: tzinfo = UTC
 
     def refuse(self, where: str, what: str) -> None:
-        raise PolicyError(f"{self.path}: {where.removesuffix(': ')}: {what}" if where else f"{self.path}: {what}")
+        raise GradingError(f"{self.path}: {where.removesuffix(': ')}: {what}" if where else f"{self.path}: {what}")
 
     def mapping(self, where: str, data: Any, known: Sequence[str]) -> dict[str, Any]:
         if not isinstance(data, dict):
@@ -212,8 +208,9 @@ class _Reader:
     def moment(self, where: str, value: Any) -> float:
         """A date (its last minute counts) or a date and a time, in the policy's time zone unless it names its own."""
         if isinstance(value, str):
+            text = value.strip().replace(" +", "+").replace(" UTC", "+00:00")
             try:
-                value = datetime.fromisoformat(value.strip().replace(" +", "+").replace(" UTC", "+00:00"))
+                value = date.fromisoformat(text) if len(text) <= 10 else datetime.fromisoformat(text)
             except ValueError:
                 self.refuse(where, f"must be a date and time such as 2026-11-30 18:00, not {value!r}")
         if isinstance(value, date) and not isinstance(value, datetime):

@@ -24,6 +24,7 @@ from coursework.grade import GradingError, Settings, find_submissions, grade, re
 from coursework.gradebook import Gradebook, GradebookError, Graded
 from coursework.model import Status, Verdict
 from coursework.report import page_name, write_report
+from coursework.workers import Workers
 
 pytestmark = pytest.mark.slow
 
@@ -187,17 +188,14 @@ def test_what_is_no_submission_is_told_in_words_and_never_stops_the_batch(graded
 
 
 def test_a_second_run_runs_nothing_and_says_the_same(course, classroom, graded, monkeypatch):
-    monkeypatch.setattr(grading, "_pool", lambda settings: _NoPool())
+    monkeypatch.setattr(grading, "Workers", NoWorkers)
     again = grade(course, classroom, graded[0], [ID], hidden={ID: [HIDDEN]}, settings=Settings(2, cell_timeout=10))
     assert {one.student: one for one in again} == graded[1]
 
 
-class _NoPool:
+class NoWorkers(Workers):
     def submit(self, *_):
         raise AssertionError("something was run again")
-
-    def shutdown(self, **_):
-        pass
 
 
 # ---------------------------------------------------------------------------------------------- the report
@@ -406,7 +404,7 @@ def test_a_malformed_parameters_file_is_refused_with_its_name(tmp_path, text, sa
 def test_parameters_are_one_set_or_a_list_of_sets(tmp_path):
     path = tmp_path / "private.yml"
     path.write_text("demo/stats: {seed: 1, n: 50}")
-    assert read_parameters(path, [ID]) == {ID: [{"seed": 1, "n": 50}]}
+    assert list(read_parameters(path, [ID])[ID]) == [{"seed": 1, "n": 50}]
     path.write_text("demo/stats: [{seed: 1, n: 50}, {seed: 2, n: 60}]")
     assert len(read_parameters(path, [ID])[ID]) == 2
     with pytest.raises(GradingError, match="cannot be read"):
@@ -433,12 +431,12 @@ def test_odd_folder_names_are_students_like_any_other(tmp_path):
     for name in (b"\xff\xfe", b"two words"):
         os.mkdir(os.path.join(os.fsencode(tmp_path), name))
     found = find_submissions(tmp_path, [ID])
-    assert [s.student for s in found] == ["two words", "??"] and all(s.path is None for s in found)
+    assert [s.student for s in found] == ["two words", "??"] and all(s.file is None for s in found)
 
 
 def test_hidden_parameters_are_drawn_once_and_kept(course, tmp_path, monkeypatch):
     (tmp_path / "class" / "gil").mkdir(parents=True)
-    monkeypatch.setattr(grading, "_pool", lambda settings: _NoPool())
+    monkeypatch.setattr(grading, "Workers", NoWorkers)
     drawn = []
     for _ in range(2):
         grade(course, tmp_path / "class", tmp_path / "out", [ID])

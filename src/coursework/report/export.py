@@ -18,11 +18,11 @@ from typing import Any
 from attrs import field, frozen
 from markupsafe import escape
 
-from coursework.graded import Graded, as_rows
+from coursework.graded import Graded, as_rows, file_name
 from coursework.model import Exercise, Status, Verdict
 from coursework.report.pages import number, write_rows
 from coursework.report.summary import exercise_key
-from coursework.report.text import cell, page_name, plain
+from coursework.report.text import cell, plain
 
 
 class ExportError(Exception):
@@ -211,7 +211,7 @@ def _write_csv(path: Path, heads: Sequence[Sequence[str]], rows: Iterable[Sequen
 def gradescope(export: Export) -> None:
     """`<student>/<exercise>/results.json`, as an autograder writes it for Gradescope to show."""
     for one in export.graded:
-        path = export.to / page_name(one.student) / exercise_key(one.exercise) / "results.json"
+        path = export.to / file_name(one.student) / exercise_key(one.exercise) / "results.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results(one), indent=1, ensure_ascii=False), encoding="utf-8")
 

@@ -21,10 +21,10 @@ import jinja2
 from attrs import frozen
 from markupsafe import Markup
 
-from coursework.graded import Graded, as_rows
+from coursework.graded import Graded, as_rows, file_name
 from coursework.model import Exercise, Status
 from coursework.report import summary
-from coursework.report.text import cell, page_name, plain, prose
+from coursework.report.text import cell, plain, prose
 
 #: Longer lists are folded.
 FOLD = 12
@@ -57,7 +57,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters.update(points=number, plain=plain, prose=prose, percent=percent, anchor=summary.exercise_key)
-    made.globals.update(asset=asset, page=page_name, Status=Status, kind_of=summary.kind_of)
+    made.globals.update(asset=asset, page=file_name, Status=Status, kind_of=summary.kind_of)
     return made
 
 
@@ -186,7 +186,7 @@ def write_report(folder: Path, graded: Sequence[Graded], exercises: Sequence[Exe
     by_student: dict[str, dict[str, Graded]] = defaultdict(dict)
     for one in graded:
         by_student[one.student][one.exercise] = one
-    keep = {f"{page_name(student)}.html" for student in by_student}
+    keep = {f"{file_name(student)}.html" for student in by_student}
     for old in pages.glob("*.html"):
         if old.name not in keep:
             old.unlink()
@@ -194,7 +194,7 @@ def write_report(folder: Path, graded: Sequence[Graded], exercises: Sequence[Exe
     words = {"policy": policy([asset("report.css")]), "by_id": {e.id: e for e in exercises}}
     for student, own in by_student.items():
         text = template.render(words, student=student, own=[own[e.id] for e in exercises if e.id in own])
-        (pages / f"{page_name(student)}.html").write_text(text, encoding="utf-8")
+        (pages / f"{file_name(student)}.html").write_text(text, encoding="utf-8")
     write_rows(folder / "grades.csv", as_rows(graded))
     index = folder / "index.html"
     may = policy([asset("report.css")], [asset("class.js")])

@@ -5,7 +5,6 @@ Escaping is the template engine's work; this is about what escaping lets through
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Any
 
@@ -33,12 +32,6 @@ def _named(found: re.Match[str]) -> str:
 def prose(text: str) -> Markup:
     """A sentence, escaped; what stands in backticks is code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(plain(text)))))
-
-
-def page_name(student: str) -> str:
-    """A file name for a student's page: their folder's name where that is safe, else with a hash."""
-    safe = re.sub(r"[^A-Za-z0-9_.-]", "-", student).strip(".-")
-    return safe if safe == student else f"{safe[:40]}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"
 
 
 def cell(value: Any) -> Any:
