@@ -53,3 +53,15 @@ def test_every_command_in_the_guides_is_one_that_coursework_has():
         command for page in pages for command in re.findall(r"coursework ([a-z]+)\b", "\n".join(blocks(page, "text")))
     }
     assert {"new", "grade", "release", "gate"} <= used <= known
+
+
+def test_the_instructor_is_told_every_format_of_an_export_and_every_key_of_the_review_page():
+    from coursework.report.export import FORMATS
+
+    text = (ROOT / "book" / "instructors.md").read_text(encoding="utf-8")
+    table = text.split("| format | gives |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) == set(FORMATS)
+    assert set(re.findall(r"--format (\w+)", "\n".join(blocks("instructors.md", "text")))) <= set(FORMATS)
+    keys = text.split("| key | does |")[1].split("\n\n")[0]
+    page = (ROOT / "src" / "coursework" / "templates" / "review.html.j2").read_text(encoding="utf-8")
+    assert set(re.findall(r"<kbd>(.+?)</kbd>", page)) - {"f"} <= set(re.findall(r"`(.+?)`", keys))

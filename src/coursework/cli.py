@@ -298,13 +298,74 @@ def _demand_sandbox() -> None:
         spec.install()
 
 
+Results = Annotated[Path, typer.Argument(help="The folder that `coursework grade --out` wrote.")]
+
+
 @app.command()
-def report(
-    folder: Annotated[Path, typer.Argument(help="The folder that `coursework grade --out` wrote.")] = Path("grades"),
-) -> None:
+def report(folder: Results = Path("grades")) -> None:
     """Write the report again from the gradebook, without running anything."""
-    from coursework.gradebook import Gradebook, GradebookError
     from coursework.report import write_report
+
+    graded, exercises = _results(folder)
+    page = write_report(folder / "report", graded, exercises)
+    _said(graded)
+    out.print(f"The class page: {page}")
+
+
+@app.command()
+def export(
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="canvas, moodle, gradescope, csv, parquet or notebooks.")
+    ],
+    folder: Results = Path("grades"),
+    to: Annotated[
+        Path | None, typer.Option("--to", help="File or folder to write; in the results' own export/ if left out.")
+    ] = None,
+    roster: Annotated[
+        Path | None,
+        typer.Option(help="CSV that Canvas or Moodle exported: says who the folders' names are there."),
+    ] = None,
+) -> None:
+    """Write the grades as a file for another system, without running anything."""
+    from coursework.report.export import write_export
+
+    graded, exercises = _results(folder)
+    path, said = write_export(format, graded, exercises, folder, to, roster)
+    for sentence in said:
+        err.print(sentence, markup=False)
+    out.print(f"wrote {path}", markup=False)
+
+
+@app.command()
+def review(
+    folder: Results = Path("grades"),
+    by: Annotated[str, typer.Option(help="Who marks; kept with every mark. Your login name if left out.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; a free one if 0.")] = 0,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Mark prose against its rubric, or change any points by hand, in a page on this machine. Ctrl-C ends it."""
+    import getpass
+
+    from coursework.report import write_report
+    from coursework.review import Desk, serve
+
+    graded, exercises = _results(folder)
+    desk = Desk(folder / "gradebook.sqlite", exercises, by or getpass.getuser())
+
+    def opened(address: str) -> None:
+        out.print(f"Review: {address}\nFor this machine and for you alone: the address is the key. Ctrl-C ends it.")
+        if show:
+            typer.launch(address)
+
+    serve(desk, port, opened)
+    if desk.given:
+        graded, exercises = _results(folder)
+        out.print(f"Marks are kept. The report is written again: {write_report(folder / 'report', graded, exercises)}")
+
+
+def _results(folder: Path) -> tuple[list, list]:
+    """What is graded in a folder of results, and the exercises in the order of the course."""
+    from coursework.gradebook import Gradebook, GradebookError
 
     project = Project.find()
     path = folder / "gradebook.sqlite"
@@ -312,9 +373,7 @@ def report(
         raise GradebookError(f"{path}: there is no gradebook; `coursework grade --out {folder}` makes one")
     with Gradebook(path) as book:
         graded = book.current()
-    page = write_report(folder / "report", graded, [project.load(id) for id in sorted({g.exercise for g in graded})])
-    _said(graded)
-    out.print(f"The class page: {page}")
+    return graded, [project.load(id) for id in sorted({one.exercise for one in graded})]
 
 
 def _bar() -> Any:
@@ -421,6 +480,8 @@ def _late_errors() -> tuple[type[Exception], ...]:
         ("coursework.gradebook", "GradebookError"),
         ("coursework.kernel.pool", "NoServer"),
         ("coursework.kernel.isolation", "NoSandbox"),
+        ("coursework.report.export", "ExportError"),
+        ("coursework.review", "ReviewError"),
     )
     return tuple(getattr(sys.modules[module], name) for module, name in late if module in sys.modules)
 
