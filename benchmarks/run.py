@@ -147,6 +147,9 @@ def kernel(asked: argparse.Namespace) -> None:
 
     assert papermill.engines
 
+    # Servers of this run's own: nobody else's kernels are counted.
+    os.environ[pool.RUNTIME_VARIABLE] = folder = tempfile.mkdtemp(prefix="cw", dir="/tmp")
+
     def spent() -> float:
         here = sum(sum(resource.getrusage(whose)[:2]) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         return here + sum(one["cpu"] for one in pool.servers())
@@ -177,6 +180,8 @@ def kernel(asked: argparse.Namespace) -> None:
         for id, (text, parameters) in texts.items():
             run = functools.partial(run_submission, text, [parameters], 120, sandbox)
             rows[f"{name}: {id}, as answered in its solution"] = repeat(asked.repeats, functools.partial(measured, run))
+    pool.servers("stop")
+    shutil.rmtree(folder)
     table(rows)
 
 

@@ -80,7 +80,7 @@ def set_up():
 
 def make_kernels_known():
     """The course's own kernels, warm and isolated, by name in the folder where Jupyter looks for them."""
-    command = [program("python"), "-m", "coursework.cli", "kernel", "install"]
+    command = [program("coursework"), "kernel", "install"]
     made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if made.returncode:
         raise Refusal(why(made.stdout.decode(errors="replace")))
