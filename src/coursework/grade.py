@@ -218,8 +218,11 @@ def run_submission(
     timeout: int,
     sandbox: bool = True,
     limits: Mapping[str, int] | None = None,
+    hidden: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Execute a spliced submission once for every parameter set, in kernels of its own; runs in a worker.
+
+    `limits` bounds an isolated kernel, which does not see the paths `hidden`.
 
     Returns, for each set, the observations, the questions that stopped and why, the errors of answer cells, seconds.
     """
@@ -246,6 +249,7 @@ def run_submission(
             progress_bar=False,
             execution_timeout=timeout,
             limits=limits,
+            hidden=hidden,
         )
         about = executed.metadata["coursework"]
         results.append(
@@ -456,6 +460,9 @@ def _run_all(
     running: dict[Future, _Started] = {}
     queue = iter(todo)
     pool = _pool(settings)
+    out_of_sight = (
+        {id: _out_of_sight(task) for id, task in tasks.items()} if settings.sandbox else dict.fromkeys(tasks, ())
+    )
     done = 0
 
     def report() -> None:
@@ -464,7 +471,8 @@ def _run_all(
 
     def start(one: _Started, sets: list[dict[str, Any]]) -> None:
         nonlocal pool
-        arguments = (nb.text_of(one.spliced.notebook), sets, settings.cell_timeout, settings.sandbox, settings.limits)
+        text, hidden = nb.text_of(one.spliced.notebook), out_of_sight[one.submission.exercise]
+        arguments = (text, sets, settings.cell_timeout, settings.sandbox, settings.limits, hidden)
         try:
             future = pool.submit(run_submission, *arguments)
         except BrokenProcessPool:
@@ -502,6 +510,13 @@ def _run_all(
         report()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _out_of_sight(task: Task) -> list[str]:
+    from coursework.kernel.hiding import out_of_sight
+
+    given = "\n".join(cell.source for cell in task.pristine.cells if cell.cell_type == "code")
+    return out_of_sight(task.exercise, given)
 
 
 @frozen

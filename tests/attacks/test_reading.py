@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 from jupyter_client.manager import start_new_kernel
+from traitlets.config import Config
 
 from coursework.kernel import isolation, pool
+from coursework.kernel.hiding import out_of_sight
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canary-7e1f5b"
@@ -275,6 +277,7 @@ def _as_ordinary_user(home: Path) -> None:
     script.write_text(f"""
 import json, os, sys
 from jupyter_client.manager import start_new_kernel
+from traitlets.config import Config
 assert os.geteuid() != 0
 answers = {{}}
 for kernel in ("coursework", "coursework-sandbox"):
@@ -307,3 +310,27 @@ print(json.dumps(answers))
         "coursework": f"{CANARY} False True",
         "coursework-sandbox": "FileNotFoundError True False",
     }
+
+
+def test_modules_that_are_out_of_bounds_can_be_hidden_where_nothing_given_needs_them(prey, tmp_path):
+    source = prey.root / "src" / "prey" / "scratch"
+    source.mkdir()
+    (source / "__init__.py").write_text("def average(values):\n    return 1")
+    exercise = prey.load("demo/stats")
+    question = exercise.questions["average"]
+    object.__setattr__(question, "out_of_bounds", ("numpy.mean", "prey.scratch"))
+    try:
+        assert out_of_sight(exercise, "import numpy") == [str(source)]
+        assert out_of_sight(exercise, "if n:\n    from prey.scratch import average") == []
+        assert out_of_sight(exercise, "from prey import scratch") == []
+    finally:
+        object.__setattr__(question, "out_of_bounds", ("numpy.mean",))
+    config = Config({"SandboxProvisioner": {"hidden": [str(source)]}})
+    manager, client = start_new_kernel(kernel_name="coursework-sandbox", config=config)
+    try:
+        assert "prey.scratch" in _execute(client, "import prey\nfrom prey.scratch import average")
+        assert "Permission denied" in _execute(client, f"open({str(source / '__init__.py')!r})")
+        assert _execute(client, "import prey.checks.demo.stats\nprint(1)") == "1\n"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
