@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import KernelManager, start_new_kernel
 from traitlets.config import Config
 
 from coursework.kernel import isolation, pool
@@ -276,7 +276,7 @@ def _as_ordinary_user(home: Path) -> None:
     script = home / "attack.py"
     script.write_text(f"""
 import json, os, sys
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import KernelManager, start_new_kernel
 from traitlets.config import Config
 assert os.geteuid() != 0
 answers = {{}}
@@ -326,7 +326,11 @@ def test_modules_that_are_out_of_bounds_can_be_hidden_where_nothing_given_needs_
     finally:
         object.__setattr__(question, "out_of_bounds", ("numpy.mean",))
     config = Config({"SandboxProvisioner": {"hidden": [str(source)]}})
-    manager, client = start_new_kernel(kernel_name="coursework-sandbox", config=config)
+    manager = KernelManager(kernel_name="coursework-sandbox", config=config)
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
     try:
         assert "prey.scratch" in _execute(client, "import prey\nfrom prey.scratch import average")
         assert "Permission denied" in _execute(client, f"open({str(source / '__init__.py')!r})")
