@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +17,7 @@ import nbformat
 import pytest
 from attrs import frozen
 
-from coursework.kernel import isolation, spec
+from coursework.kernel import isolation, pool, spec
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "coursework"))
@@ -26,14 +28,20 @@ from coursework.project import Project  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
-def sandbox() -> None:
-    """Where there is no sandbox, nothing here means anything: that is a failure where CI is set."""
+def sandbox() -> Iterator[None]:
+    """Fork servers of these tests' own. Where there is no sandbox, nothing here means anything: CI says so."""
     why = isolation.missing()
     if why and not os.environ.get("CI"):
-        pytest.skip(why)
+        pytest.skip(f"not on this platform: {why}")
     assert not why, why
     if not spec.installed():
         spec.install()
+    folder = tempfile.mkdtemp(prefix="cw", dir="/tmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(pool.RUNTIME_VARIABLE, folder)
+        yield
+        pool.servers("stop")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @frozen
