@@ -137,14 +137,24 @@ def _digest(data: Any) -> str:
 # -------------------------------------------------------------------------------------------- running one
 
 
+def _out_of_sight(task: Task) -> list[str]:
+    from coursework.kernel.hiding import out_of_sight
+
+    given = "\n".join(cell.source for cell in task.pristine.cells if cell.cell_type == "code")
+    return out_of_sight(task.exercise, given)
+
+
 def run_submission(
     text: str,
     sets: Sequence[Mapping[str, Any]],
     timeout: int,
     sandbox: bool = True,
     limits: Mapping[str, int] | None = None,
+    hidden: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Execute a spliced submission once for every parameter set, in kernels of its own; runs in a worker.
+
+    `limits` bounds an isolated kernel, which does not see the paths `hidden`.
 
     Returns, for each set, the observations, the questions that stopped and why, the errors of answer cells, seconds,
     and the executed notebook.
@@ -172,6 +182,7 @@ def run_submission(
             progress_bar=False,
             execution_timeout=timeout,
             limits=limits,
+            hidden=hidden,
         )
         about = executed.metadata["coursework"]
         results.append(
@@ -192,7 +203,7 @@ def work(text: str, sets: Sequence[Mapping[str, Any]], how: Mapping[str, Any]) -
 
     `how` holds the settings that concern a worker, and whether to keep the executed notebook, as plain data.
     """
-    results = run_submission(text, sets, how["cell_timeout"], how["sandbox"], how["limits"])
+    results = run_submission(text, sets, how["cell_timeout"], how["sandbox"], how["limits"], how["hidden"])
     for result in results:
         executed = result.pop("notebook", None)
         if how["keep"] and executed is not None:
@@ -480,6 +491,7 @@ def _run_all(
 
     def submit(workers: Workers, one: _Started, sets: list[dict[str, Any]]) -> None:
         how = {**_limits(settings), "keep": settings.keep_notebooks and one.graded is None}
+        how["hidden"] = out_of_sight[one.submission.exercise]
         workers.submit(one, run, nb.text_of(one.spliced.notebook), sets, how)
 
     def fill(workers: Workers) -> None:
@@ -496,6 +508,7 @@ def _run_all(
                 submit(workers, _Started(key, submission, basis, task, spliced), task.sets)
 
     report()
+    out_of_sight = {id: _out_of_sight(task) if settings.sandbox else [] for id, task in made.tasks.items()}
     expects = (isolated_engine if settings.sandbox and run is work else engine, engine())
     with Workers(min(settings.workers, len(made.todo)), settings.scheduler, expects) as workers:
         fill(workers)

@@ -108,8 +108,12 @@ def warm() -> None:
     load(
         (
             "IPython.core.completerlib",
+            "IPython.core.debugger",
             "IPython.core.magics",
+            "IPython.core.oinspect",
             "IPython.core.pylabtools",
+            "IPython.extensions.storemagic",
+            "IPython.utils.wildcard",
             "ipykernel.datapub",
             "ipykernel.debugger",
             "ipykernel.pylab.backend_inline",

@@ -22,7 +22,7 @@ from typing import Any
 
 from coursework.kernel import linux, pool
 from coursework.kernel.application import CHANNELS, settle, start
-from coursework.kernel.limits import Limits
+from coursework.kernel.limits import MB, Limits
 
 #: The submission's user, inside.
 USER = 1000
@@ -35,6 +35,8 @@ WORK = f"{SCRATCH}/work"
 SYSTEM = ("bin", "lib", "lib32", "lib64", "libexec", "sbin", "share", "include")
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "alternatives", "fonts", "mime.types")
 DEVICES = ("null", "zero", "full", "random", "urandom")
+#: Addresses that a kernel's own threads take.
+STACKS = 128 * MB
 #: Variables that a sandboxed kernel takes over from its client.
 TAKEN = ("COURSEWORK_ENGINE", "MPLBACKEND", "TZ")
 
@@ -218,6 +220,7 @@ def birth() -> dict[str, str]:
     return {
         "HOME": SCRATCH,
         "LANG": "C.UTF-8",
+        "MALLOC_ARENA_MAX": "2",  # else each thread reserves 64 MB of addresses, which the bound on them counts
         "MPLCONFIGDIR": f"{SCRATCH}/matplotlib",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
@@ -316,7 +319,7 @@ def _bound(limits: Limits) -> None:
     page = os.sysconf("SC_PAGE_SIZE")
     size = int(Path("/proc/self/statm").read_text().split()[0]) * page
     for what, value in (
-        (resource.RLIMIT_AS, size + limits.memory),
+        (resource.RLIMIT_AS, size + limits.memory + STACKS),
         (resource.RLIMIT_CPU, limits.cpu_seconds + 5),
         (resource.RLIMIT_NPROC, limits.processes),
         (resource.RLIMIT_NOFILE, limits.open_files),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -111,6 +112,7 @@ class Server:
             "retired": self.retired,
             "idle": self.idle,
             "memory": _resident(),
+            "cpu": _cpu(),
             "kernels": [{"pid": child.pid, "since": child.since} for child in self.children.values()],
         }
 
@@ -238,6 +240,12 @@ def _close_others(keep: set[int]) -> None:
 def _resident() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _cpu() -> float:
+    """Seconds that this server and the kernels that have ended used."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def main() -> None:

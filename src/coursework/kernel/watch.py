@@ -6,6 +6,7 @@ It trusts nothing that comes from the kernel, and parses of it only where a fram
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import selectors
@@ -25,7 +26,6 @@ CHUNK = 65536
 FRAMES_OF_MESSAGE = 64
 #: Connections of the client's to the kernel's five sockets.
 MOST_CONNECTIONS = 64
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -120,7 +120,7 @@ class Watch:
         self.connections = 0
         self.until = time.monotonic() + limits.run_seconds
         self.checked = 0.0
-        self.born = _unshared(pid)
+        self.born = _held(pid)
         for listener, name in zip(outer, inner, strict=True):
             listener.setblocking(False)
             self.selector.register(listener, selectors.EVENT_READ, ("accept", name))
@@ -141,6 +141,7 @@ class Watch:
             why = str(crossed)
         except wire.Gone:
             pass
+        _end_all()
         if not why and code == -signal.SIGXCPU:
             why = f"it used more than {self.limits.cpu_seconds} s of CPU"
         try:
@@ -287,11 +288,24 @@ class Watch:
         if cpu > limits.cpu_seconds:
             raise Crossed(f"it used more than {limits.cpu_seconds} s of CPU")
         # The exact sum is dear: only when the rough one, which counts what processes share again and again, is large.
-        rough = sum(max(0, _unshared(pid) - self.born) for pid in pids)
+        rough = sum(max(0, _held(pid) - self.born) for pid in pids)
         if rough > limits.memory // 2 and sum(_proportional(pid) for pid in pids) > limits.memory:
             raise Crossed(f"it used more than {limits.memory / MB:,.0f} MB of memory")
         if _sockets() > limits.open_files:
             raise Crossed(f"it opened more than {limits.open_files} sockets")
+
+
+def _end_all() -> None:
+    """Kill every other process of this namespace and take it in, so that what it used is accounted for."""
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
 
 
 def _cpu(pid: int) -> float:
@@ -303,24 +317,24 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _unshared(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            _, resident, shared, *_ = file.read().split()
-    except OSError:
-        return 0
-    return (int(resident) - int(shared)) * _PAGE
+def _held(pid: int) -> int:
+    """Memory of one process that is no file's, in full, whoever shares it."""
+    return _kilobytes(f"/proc/{pid}/status", (b"RssAnon:", b"RssShmem:"))
 
 
 def _proportional(pid: int) -> int:
+    """The same, with what several processes share counted once over all of them."""
+    return _kilobytes(f"/proc/{pid}/smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:"))
+
+
+def _kilobytes(path: str, names: tuple[bytes, ...]) -> int:
     try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-            for line in file:
-                if line.startswith(b"Pss_Anon:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
+        with open(path, "rb") as file:
+            return sum(int(line.split()[1]) * 1024 for line in file if line.startswith(names))
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ESRCH):
+            return 0  # it has ended
+        raise Crossed(f"its memory cannot be watched ({error.strerror})") from None
 
 
 def _sockets() -> int:
