@@ -162,6 +162,29 @@ def site(
 
 
 @app.command()
+def pdf(
+    names: Names = None,
+    book: Annotated[bool, typer.Option("--book", help="The whole course in one file, exercises and all.")] = False,
+    to: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to; _build/pdf if left out.")] = None,
+) -> None:
+    """Print lessons, or the whole book, as PDF files with working links. Needs a Chromium."""
+    from coursework.pdf import pages_of_book, print_pages
+    from coursework.serve import build
+
+    project = Project.find()
+    folder = to or project.root / "_build" / "pdf"
+    if book:
+        documents = {folder / "book.pdf": pages_of_book(project.root)}
+    else:
+        ids = project.resolve(names or [])
+        documents = {folder / f"{id.replace('/', '-')}.pdf": [f"notebooks/{id}"] for id in ids}
+    if code := build(project.root):
+        raise typer.Exit(code)
+    for path in print_pages(project.root, documents):
+        out.print(f"wrote {path}", markup=False)
+
+
+@app.command()
 def serve(
     port: Annotated[int, typer.Option(help="Port of the site.")] = 8000,
     lab_port: Annotated[int, typer.Option(help="Port of JupyterLab.")] = 8888,
@@ -480,6 +503,7 @@ def _late_errors() -> tuple[type[Exception], ...]:
         ("coursework.gradebook", "GradebookError"),
         ("coursework.kernel.pool", "NoServer"),
         ("coursework.kernel.isolation", "NoSandbox"),
+        ("coursework.pdf", "CannotPrint"),
         ("coursework.report.export", "ExportError"),
         ("coursework.review", "ReviewError"),
     )
