@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from coursework import notebook as nb
 
@@ -401,6 +403,36 @@ def test_what_search_engines_read(site, pages):
     for name, page in pages.items():
         assert page.select_one("link[rel=canonical]")["href"] == f"{base}{name}.html"
         assert f"<loc>{base}{name}.html</loc>" in listed
+
+
+def test_a_shared_link_has_a_card_of_its_own_that_the_page_does_not_load(site, pages):
+    base, cards = CONFIG["html"]["baseurl"], set()
+    for name, page in pages.items():
+        said = {tag["property"]: tag["content"] for tag in page.select("meta[property^='og:']")}
+        assert said["og:title"] and said["og:url"] == f"{base}{name}.html", name
+        assert said["og:description"] == page.select_one("meta[name=description]")["content"], name
+        assert page.select_one("meta[name='twitter:card']")["content"] == "summary_large_image", name
+        file = site / said["og:image"].removeprefix(base)
+        with Image.open(file) as card:
+            assert card.size == (1200, 630) and card.format == "PNG", name
+            assert len(card.getcolors()) > 8, f"{name}: an empty card"
+        assert file.stat().st_size < 60_000, name
+        assert not page.select(f"[src*='{file.name}']"), name
+        cards.add(file.read_bytes())
+    assert len(cards) == len(PAGES), "two pages share a card"
+
+
+def test_a_card_drawn_again_has_the_same_bytes(site, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    import course_cards
+
+    pictures = []
+    for _ in range(2):
+        course_cards.card("Eigenvalues, SVD, PCA", "2. Foundations", "B", "The course").save(
+            buffer := io.BytesIO(), "PNG"
+        )
+        pictures.append(buffer.getvalue())
+    assert pictures[0] == pictures[1]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -191,7 +191,7 @@ def mend_tables(app: Sphinx, pagename: str, templatename: str, context: dict[str
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    for name in ("course_map", "course_formulas", "course_figures", "course_pages", "course_search"):
+    for name in ("course_map", "course_formulas", "course_figures", "course_pages", "course_cards", "course_search"):
         app.setup_extension(name)
     app.connect("source-read", prepare_notebook)
     app.connect("html-page-context", mend_tables)
