@@ -78,6 +78,14 @@ def nan_where_unseen(counts):
         return float(-np.sum(p * np.log2(p)))
 
 
+@bits.mistake(
+    "Two things: 0 times the logarithm of 0 is nan, and the logarithm has base e, so these are nats. Leave out what was "
+    "never seen, and take base 2."
+)
+def nan_and_nats(counts):
+    return nan_where_unseen(counts) * float(np.log(2))
+
+
 @bits.mistake("These are logarithms of counts. Divide by the number of pictures first: twice the season, same entropy.")
 def counts_for_shares(counts):
     c = counts[counts > 0]
@@ -191,6 +199,11 @@ def rounded_up(counts):
 )
 def rounded_to_nearest(counts):
     return np.round(np.log2(1 / _shares(counts))).astype(int)
+
+
+@lengths.mistake("These are the surprises themselves. A word has a whole number of bits: which whole numbers go together?")
+def surprises(counts):
+    return np.log2(1 / _shares(counts))
 
 
 @lengths.mistake("All words have the same length here. Frequent animals can have shorter ones, rare ones pay for it.")
@@ -314,6 +327,14 @@ def impossible_left_out(now, old):
 def clipped(now, old):
     p, q = _shares(now), np.maximum(_shares(old), 1e-12)
     return float(np.sum(p[p > 0] * np.log2(p[p > 0] / q[p > 0])))
+
+
+@surcharge.mistake(
+    "The counts went into the logarithm as they are. Divide each list by its own sum: a season with twice the pictures "
+    "needs no other words."
+)
+def counts_as_shares(now, old):
+    return _divergence(np.asarray(now, dtype=float), np.asarray(old, dtype=float))
 
 
 @surcharge.mistake("0 times the logarithm of 0 is nan. Sum over the animals that come.", credit=0.5)
@@ -441,7 +462,7 @@ bill = exercise.question(
     "bill",
     kind="function",
     points=3,
-    skills=["probability", "scikit-learn"],
+    skills=["probability"],
     objectives=[4],
     call="bill(stated, truth)",
     asks="a tuple of two numbers in nats a picture: the log loss paid, and the one expected",
