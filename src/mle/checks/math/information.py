@@ -79,8 +79,8 @@ def nan_where_unseen(counts):
 
 
 @bits.mistake(
-    "Two things: 0 times the logarithm of 0 is nan, and the logarithm has base e, so these are nats. Leave out what was "
-    "never seen, and take base 2."
+    "Two things: 0 times the logarithm of 0 is nan, and the logarithm has base e, so these are nats. Leave out what "
+    "was never seen, and take base 2."
 )
 def nan_and_nats(counts):
     return nan_where_unseen(counts) * float(np.log(2))
@@ -201,7 +201,9 @@ def rounded_to_nearest(counts):
     return np.round(np.log2(1 / _shares(counts))).astype(int)
 
 
-@lengths.mistake("These are the surprises themselves. A word has a whole number of bits: which whole numbers go together?")
+@lengths.mistake(
+    "These are the surprises themselves. A word has a whole number of bits: which whole numbers go together?"
+)
 def surprises(counts):
     return np.log2(1 / _shares(counts))
 
