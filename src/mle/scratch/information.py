@@ -53,9 +53,9 @@ def huffman(counts: ArrayLike) -> NDArray:
 
     Every category gets a word, also those of count zero; a single one gets the empty word.
     """
-    weights = shares(counts)
-    if weights.ndim != 1:
-        raise ValueError(f"counts has shape {weights.shape}: need (k,)")
+    if shares(counts).ndim != 1:
+        raise ValueError(f"counts has shape {np.shape(counts)}: need (k,)")
+    weights = np.asarray(counts, dtype=float) / np.max(counts)  # no sum: ties stay ties on every processor
     lengths = np.zeros(len(weights), dtype=int)
     heap = [(weight, i, [i]) for i, weight in enumerate(weights.tolist())]
     heapq.heapify(heap)
