@@ -22,8 +22,8 @@ lab:  ## open JupyterLab on the course (options=--no-browser)
 test:  ## run all tests: the code, the exercises, the site, every notebook
 	@$(BOOTSTRAP) test
 
-grade:  ## grade the demo class, whose code is known, and open its report
-	@$(COURSEWORK) grade demo/submissions --parameters demo/private.yml --unsandboxed --cell-timeout 10 --open
+grade:  ## grade the demo class, each submission isolated, and open its report
+	@$(COURSEWORK) grade demo/submissions --parameters demo/private.yml --cell-timeout 10 --open
 
 site:  ## build the site into _build/html, a warning being an error
 	@$(COURSEWORK) site

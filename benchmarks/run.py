@@ -4,6 +4,7 @@
     python benchmarks/run.py course           the same in this checkout, where all is there
     python benchmarks/run.py site             one build of the site, and its share a page
     python benchmarks/run.py check            one `check(...)` of each question, in a notebook's kernel
+    python benchmarks/run.py kernel           a kernel's start and a reference notebook's run: cold, warm, isolated
     python benchmarks/run.py grade            the demo class, and its share a submission
     python benchmarks/run.py test             `make test`
 
@@ -14,7 +15,9 @@ CPU is user plus system time of a command and of every process that it waited fo
 from __future__ import annotations
 
 import argparse
+import functools
 import os
+import resource
 import shutil
 import signal
 import statistics
@@ -133,13 +136,62 @@ def check(asked: argparse.Namespace) -> None:
     table(rows, "ms", 1000)
 
 
+def kernel(asked: argparse.Namespace) -> None:
+    """Client and kernel together; the loading of the stack, once for each fork server, is left out."""
+    import papermill.engines  # the engine below is loaded by it, and not the other way round
+    from jupyter_client.manager import start_new_kernel
+
+    from coursework import notebook as nb
+    from coursework.grade import run_submission
+    from coursework.kernel import pool
+
+    assert papermill.engines
+
+    # Servers of this run's own: nobody else's kernels are counted.
+    os.environ[pool.RUNTIME_VARIABLE] = folder = tempfile.mkdtemp(prefix="cw", dir="/tmp")
+
+    def spent() -> float:
+        here = sum(sum(resource.getrusage(whose)[:2]) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return here + sum(one["cpu"] for one in pool.servers())
+
+    def measured(job: Callable[[], object]) -> Cost:
+        wall, cpu = time.perf_counter(), spent()
+        job()
+        time.sleep(0.5)  # until the server has taken its child in
+        return time.perf_counter() - wall - 0.5, spent() - cpu
+
+    def start(name: str) -> None:
+        manager, client = start_new_kernel(kernel_name=name)
+        client.execute_interactive("import numpy, pandas, sklearn, matplotlib.pyplot", timeout=120)
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+    texts = {}
+    for path in sorted((ROOT / "solutions").glob("*/*.ipynb")):
+        notebook = nb.read(path)
+        texts[f"{path.parent.name}/{path.stem}"] = (nb.text_of(notebook), nb.parameters(notebook))
+    rows: dict[str, list[Cost]] = {}
+    for name in ("python3", "coursework", "coursework-sandbox"):
+        start(name)
+        rows[f"{name}: started, the stack imported"] = repeat(
+            asked.repeats, lambda name=name: measured(lambda: start(name))
+        )
+    for name, sandbox in (("python3", False), ("coursework-sandbox", True)):
+        for id, (text, parameters) in texts.items():
+            run = functools.partial(run_submission, text, [parameters], 120, sandbox)
+            rows[f"{name}: {id}, as answered in its solution"] = repeat(asked.repeats, functools.partial(measured, run))
+    pool.servers("stop")
+    shutil.rmtree(folder)
+    table(rows)
+
+
 def grade(asked: argparse.Namespace) -> None:
     submissions = ROOT / "demo" / "submissions"
     count = sum(1 for path in submissions.glob("*/*/*") if path.is_file())
 
     def graded() -> Cost:
         with tempfile.TemporaryDirectory() as folder:
-            hidden = ["--parameters", "demo/private.yml", "--unsandboxed", "--out", folder]
+            hidden = ["--parameters", "demo/private.yml", "--out", folder]
             return cost([sys.executable, "-m", "coursework.cli", "grade", str(submissions), *hidden])
 
     costs = repeat(asked.repeats, graded)
@@ -153,7 +205,7 @@ def test(asked: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     jobs = parser.add_subparsers(dest="job", metavar="job", required=True)
-    for job, times in ((course, 3), (site, 3), (check, 20), (grade, 3), (test, 1)):
+    for job, times in ((course, 3), (site, 3), (check, 20), (kernel, 3), (grade, 3), (test, 1)):
         options = jobs.add_parser(job.__name__)
         options.set_defaults(job=job)
         options.add_argument("--repeats", type=int, default=times, help=f"how often (default: {times})")

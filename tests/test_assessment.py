@@ -77,25 +77,25 @@ def answer(tab: Page, know) -> None:
         tab.locator(f"#ask-{question['id']} button[value='{choice}']").click()
 
 
-def test_an_engineer_is_sent_on_track_a_past_what_they_know(reader):
+def test_an_engineer_is_sent_to_what_they_lack_past_what_they_know(reader):
     answer(reader, lambda question: question["shows"] == "A")
-    assert "Recommended: track A" in reader.locator(".assessment-result [role=status]").first.inner_text()
-    on_a = [chapter for chapter in CHAPTERS.values() if "A" in chapter["tracks"]]
+    assert "Recommended: track B" in reader.locator(".assessment-result [role=status]").first.inner_text()
+    on_b = [chapter for chapter in CHAPTERS.values() if "B" in chapter["tracks"]]
     known = {id for question in QUESTIONS if question["shows"] == "A" for id in question["chapters"]}
-    skip = [chapter for chapter in on_a if chapter["id"] in known]
+    skip = [chapter for chapter in on_b if chapter["id"] in known]
     text = reader.locator(".assessment-result").inner_text()
-    assert f"{len(on_a)} chapters, of which you can try to skip {len(skip)}." in text
-    assert reader.locator(".assessment-route > li").count() == len(on_a)
+    assert f"{len(on_b)} chapters, of which you can try to skip {len(skip)}." in text
+    assert reader.locator(".assessment-route > li").count() == len(on_b)
     assert reader.locator(".standing .chapter").count() == len(CHAPTERS)
     assert reader.locator(".standing .known").count() == len(known)
 
 
-def test_a_modeller_is_sent_on_track_b_and_may_look_at_a(reader):
+def test_a_modeller_is_sent_on_track_a_and_may_look_at_b(reader):
     answer(reader, lambda question: question["shows"] == "B")
-    assert "Recommended: track B" in reader.locator(".assessment-result [role=status]").first.inner_text()
-    reader.get_by_role("button", name="A", exact=True).click()
-    on_a = [chapter for chapter in CHAPTERS.values() if "A" in chapter["tracks"]]
-    assert reader.locator(".assessment-route > li").count() == len(on_a)
+    assert "Recommended: track A" in reader.locator(".assessment-result [role=status]").first.inner_text()
+    reader.get_by_role("button", name="B", exact=True).click()
+    on_b = [chapter for chapter in CHAPTERS.values() if "B" in chapter["tracks"]]
+    assert reader.locator(".assessment-route > li").count() == len(on_b)
 
 
 def test_the_first_answer_counts_and_gives_its_reason(reader):

@@ -101,6 +101,16 @@ def test_what_jupyterlab_and_python_leave_beside_pages_does_not_make_the_site_st
     (restored / "book/new.md").unlink()
 
 
+def test_a_quick_rebuild_shows_what_was_edited_and_leaves_the_proof_to_a_whole_build(restored, capsys):
+    assert serving.build(restored, quick=True) == 0
+    with (restored / "book/other.md").open("a") as file:
+        file.write("\nAn edit. [nowhere](nothing.md)\n")
+    assert serving.build(restored, quick=True) != 0
+    assert "nothing.md" in capsys.readouterr().err
+    assert "An edit." in (restored / "_build/html/book/other.html").read_text()
+    assert serving.build(restored) != 0, "a page that was complained about is not taken for up to date"
+
+
 # Serving -------------------------------------------------------------------------------------------------------------
 
 

@@ -71,10 +71,19 @@ def set_up():
     say("Installing the pinned packages into .venv (1.6 GB; a minute or two, and longer on a slow network) ...")
     pip("install", "--no-compile", "-r", "requirements.txt", "-c", "constraints.txt")
     pip("install", "--no-compile", "--no-deps", "--no-index", "--no-build-isolation", "-e", ".")
+    make_kernels_known()
     ask_nobody_for_news()
     STAMP.write_text(wanted)
     UNFINISHED.unlink()
     say("The course is set up.")
+
+
+def make_kernels_known():
+    """The course's own kernels, warm and isolated, by name in the folder where Jupyter looks for them."""
+    command = [program("coursework"), "kernel", "install"]
+    made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if made.returncode:
+        raise Refusal(why(made.stdout.decode(errors="replace")))
 
 
 def ask_nobody_for_news():
@@ -239,7 +248,8 @@ def test():
     RESULTS.mkdir(parents=True)
     # By whole files, since the cells of a notebook share a kernel; in the order in which they come, slow ones first.
     workers = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
-    nbval = [*workers, "--nbval-cell-timeout", "300"]  # without it a kernel that dies hangs the run
+    # Without the time-out a kernel that dies hangs the run. The warm kernel forks where a cold one imports.
+    nbval = [*workers, "--nbval-cell-timeout", "300", "--nbval-kernel-name", "coursework"]
     runs = {
         "tests": ["tests", *workers],
         "lessons and solutions": ["--nbval", "notebooks", "solutions", *nbval],

@@ -13,13 +13,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import course_map
 import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
-
-from coursework import curriculum
 
 
 def read_questions(srcdir: Path) -> list[dict[str, Any]]:
@@ -49,14 +48,13 @@ def read_questions(srcdir: Path) -> list[dict[str, Any]]:
 
 def read_parts(srcdir: Path) -> list[dict[str, Any]]:
     """The parts of the course with their chapters; `url` is a lesson's page as seen from book/, where there is one."""
-    toc = set(re.findall(r"notebooks/(\w+/\w+)", (srcdir / "_toc.yml").read_text(encoding="utf-8")))
     parts = []
-    for part in curriculum.read(srcdir):
+    for part in course_map.parts(srcdir):
         chapters = []
         for chapter in part.chapters:
-            where = {"url": f"../notebooks/{chapter.id}.html", "exercise": f"../exercises/{chapter.id}.html"}
+            where = {"url": f"../{chapter.lesson}.html", "exercise": f"../{chapter.exercise}.html"}
             about = {"id": chapter.id, "title": chapter.title, "tracks": chapter.tracks}
-            chapters.append({**about, **(where if chapter.id in toc else {})})
+            chapters.append({**about, **(where if chapter.stands else {})})
         parts.append({"title": part.title, "chapters": chapters})
     return parts
 

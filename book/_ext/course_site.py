@@ -1,28 +1,22 @@
-"""What this course adds to Jupyter Book: solutions folded below their exercise, figures with alt text, a map, and pages
-that are refused when they are broken.
+"""What this course adds to Jupyter Book: solutions folded below their exercise, quizzes, pages refused when broken.
 
-Not for the look of the site, which is in book/assets, and not for running notebooks: pages show stored outputs.
+It loads the modules beside it: the map, formulas, figures, the page around the text, search.
+Not for the look of the site, which is in book/_theme, and not for running notebooks: pages show stored outputs.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
-from functools import cache
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-from docutils import nodes
-from docutils.statemachine import StringList
+from course_formulas import inline_mathml
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 from sphinx.application import Sphinx
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
 
 from coursework import notebook as nb
 from coursework import quiz
@@ -71,7 +65,7 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
         except nb.NotebookError as error:
             logger.warning("its solution is missing from the page: %s: %s", solution.name, error, location=docname)
 
-    app.env.temp_data["alt texts"] = [list(alt_texts(cell)) for cell in notebook.cells]
+    app.env.temp_data["figures"] = [list(figures(cell)) for cell in notebook.cells]
     source[0] = nb.text_of(notebook)
 
 
@@ -80,30 +74,17 @@ def faults_of(cell: NotebookNode) -> Iterator[str]:
     for output in cell.get("outputs", []):
         if output.get("output_type") == "error":
             yield f"its stored output is an error, {output.get('ename')}: mend it and `coursework run` the notebook"
-    if not all(alt_texts(cell)):
+    if not all(alt for alt, _ in figures(cell)):
         yield 'a picture has no alt text: end the cell with `show(fig, alt="what is to be seen")`'
 
 
-def alt_texts(cell: NotebookNode) -> Iterator[str]:
-    """For each picture among a cell's outputs the alt text that `mle.plot.show` left in the output's metadata."""
+def figures(cell: NotebookNode) -> Iterator[tuple[str, int | None]]:
+    """For each picture among a cell's outputs the alt text and the width that `mle.plot.show` left in its metadata."""
     for output in cell.get("outputs", []):
         for mime in output.get("data", {}):
             if mime.startswith("image/"):
-                yield output.get("metadata", {}).get(mime, {}).get("alt", "").strip()
-
-
-def set_alt_texts(app: Sphinx, doctree: nodes.document) -> None:
-    """On `doctree-read`: MyST-NB keeps a cell's number on its node, but drops the alt text of its outputs."""
-    alts = app.env.temp_data.get("alt texts", [])
-    for cell in doctree.findall(lambda node: isinstance(node, nodes.container) and "cell_index" in node):
-        pictures = [
-            picture
-            for output in cell.findall(nodes.container)
-            if output.get("mime_type", "").startswith("image/")
-            for picture in output.findall(nodes.image)
-        ]
-        for picture, alt in zip(pictures, alts[cell["cell_index"]], strict=False):
-            picture["alt"] = alt
+                said = output.get("metadata", {}).get(mime, {})
+                yield said.get("alt", "").strip(), said.get("width")
 
 
 def without_scripts(output: NotebookNode) -> None:
@@ -137,7 +118,8 @@ def folded_solution(solution: NotebookNode) -> Iterator[NotebookNode]:
         id="solution",
     )
     for number, (question, parts) in enumerate(folds.items(), start=1):
-        text = f"::::::{{dropdown}} {question}\n" + "\n\n".join(parts) + "\n::::::"
+        summary = f"<summary>{inline_html(question)}</summary>"
+        text = f'<details class="solution">{summary}\n\n' + "\n\n".join(parts) + "\n\n</details>"
         yield new_markdown_cell(text, id=f"solution-{number}")
 
 
@@ -154,7 +136,10 @@ def code_block(code: str) -> str:
 
 
 def quiz_page(text: str) -> str:
-    """The quiz as the page holds it: Markdown leaves a summary's formulas and code alone, so they are set here."""
+    """The quiz as the page holds it: Markdown leaves a summary's formulas and code alone, so they are set here.
+
+    Without scripts a choice is a button that folds out its reason; course.js keeps what was answered.
+    """
 
     def choice(match: re.Match[str]) -> str:
         verdict, _, reason = match[2].strip().partition(":")
@@ -162,136 +147,52 @@ def quiz_page(text: str) -> str:
         summary = f"<summary>{inline_html(match[1])}</summary>"
         return f'<details class="quiz-choice {kind}">{summary}\n\n**{verdict}:**{reason}\n\n</details>'
 
-    return quiz.CHOICE.sub(choice, text)
+    text = quiz.CHOICE.sub(choice, text)
+    heads = list(quiz.QUESTION.finditer(text))
+    ends = [head.start() for head in heads[1:]] + [len(text)]
+    for head, end in reversed(list(zip(heads, ends, strict=True))):
+        stop = text.rfind(CLOSED, head.start(), end) + len(CLOSED)
+        if stop > head.start():
+            box = f'<div class="quiz-question" data-question="{head[1]}">'
+            text = f"{text[: head.start()]}{box}\n\n{text[head.start() : stop]}\n\n</div>\n{text[stop:]}"
+    return text
+
+
+CLOSED = "</details>"
 
 
 def inline_html(text: str) -> str:
-    """`code` and $formulas$ of one line as HTML, in the markup that Sphinx gives them; anything else stays as it is."""
-    code = '<code class="docutils literal notranslate">{}</code>'
+    """`code` and $formulas$ of one line as HTML; anything else stays as it is."""
+    code = "<code>{}</code>"
     text = re.sub(r"`([^`]+)`", lambda found: code.format(escape(found[1])), text)
-    formula = r'<span class="math notranslate nohighlight">\({}\)</span>'
-    return re.sub(r"(?<!\\)\$([^$]+)\$", lambda found: formula.format(escape(found[1])), text)
+    return re.sub(r"(?<!\\)\$([^$]+)\$", lambda found: inline_mathml(found[1]), text)
 
 
-# The map -------------------------------------------------------------------------------------------------------------
+# Tables --------------------------------------------------------------------------------------------------------------
 
-
-@cache
-def course_map(srcdir: Path) -> list[tuple[str, str, list[tuple[str, str, bool]]]]:
-    """The parts as (slug, title, chapters), a chapter as (title or link to its lesson, tracks, whether it stands).
-
-    A chapter stands when the table of contents names its lesson. Links are relative to book/.
-    """
-    toc = set(re.findall(r"notebooks/\w+/\w+", (srcdir / "_toc.yml").read_text(encoding="utf-8")))
-    curriculum = yaml.safe_load((srcdir / "book" / "curriculum.yml").read_text(encoding="utf-8"))
-    parts = []
-    for part, entry in curriculum.items():
-        chapters = []
-        for slug, (title, tracks) in entry["chapters"].items():
-            lesson = f"notebooks/{part}/{slug}"
-            stands = lesson in toc
-            chapters.append((f"[{title}](../{lesson}.ipynb)" if stands else title, tracks, stands))
-        parts.append((part, entry["title"], chapters))
-    return parts
-
-
-def count_chapters(app: Sphinx, config: Any) -> None:
-    """On `config-inited`: the numbers that prose pages use, as `{{ standing }}`, so that no page can be out of date."""
-    words = "no one two three four five six seven eight nine ten eleven twelve".split()
-    chapters = [chapter for _, _, chapters in course_map(Path(app.srcdir)) for chapter in chapters]
-    standing = [link for link, _, stands in chapters if stands]
-    number = words[len(standing)] if len(standing) < len(words) else str(len(standing))
-    config.myst_substitutions = {
-        **config.myst_substitutions,
-        "chapters": str(len(chapters)),
-        "standing": number,
-        "Standing": number.capitalize(),
-        "planned": str(len(chapters) - len(standing)),
-        "standing_links": ", ".join(standing),
-    }
-
-
-class CourseMap(SphinxDirective):
-    """`{course-map}`: every chapter by part, with its tracks; those that stand are links."""
-
-    def run(self) -> list[nodes.Node]:
-        badge = {"A": "[A]{.track .track-a}", "B": "[B]{.track .track-b}"}
-        lines = []
-        for number, (_, title, chapters) in enumerate(course_map(Path(self.env.srcdir)), start=1):
-            lines += ["::::{div} course-part", f"**{number} · {title}**", ""]
-            for chapter, tracks, stands in chapters:
-                name = chapter if stands else f"[{chapter}]{{.planned}}"
-                lines.append(f"- {name} " + " ".join(badge[track] for track in tracks))
-            lines += ["::::", ""]
-        box = nodes.container(classes=["course-map"])
-        self.state.nested_parse(StringList(lines, source=self.env.docname), self.content_offset, box)
-        return [box]
-
-
-# The page around the text --------------------------------------------------------------------------------------------
-
-# The parts of MathJax that a page may ask for: TeX in, HTML and its fonts out, and MathML for screen readers.
-MATHJAX = [
-    "startup.js",
-    "core.js",
-    "input/tex.js",
-    "input/tex/extensions",
-    "output/chtml.js",
-    "output/chtml/fonts",
-    "a11y/assistive-mml.js",
-]
-
-
-def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
-    """On `build-finished`: put MathJax into the site, from the package django-static-mathjax (no Django in it)."""
-    if exception or app.builder.format != "html":
-        return
-    package = find_spec("mathjax")
-    if package is None or package.origin is None:
-        logger.warning("MathJax is not installed: pip install -r requirements.txt")
-        return
-    origin = Path(package.origin).parent / "static" / "mathjax" / "es5"
-    target = Path(app.outdir, "_static", "mathjax")
-    for part in MATHJAX:
-        (target / part).parent.mkdir(parents=True, exist_ok=True)
-        if (origin / part).is_dir():
-            shutil.copytree(origin / part, target / part, dirs_exist_ok=True)
-        else:
-            shutil.copy(origin / part, target / part)
-
-
+TABLE = re.compile(r'<table class="[^"]*\bdocutils\b.*?</table>', re.S)
 EMPTY_HEADING = re.compile(r"<th\b[^>]*>(?:\s|<p>|</p>)*</th>")
+#: A heading that is a formula and nothing else, which tools that read pages aloud may take for an empty one.
+FORMULA_HEADING = re.compile(r"<th\b([^>]*)>((?:\s|</?p>)*<math>(?:(?!</?th\b).)*</math>(?:\s|</?p>)*)</th>", re.S)
+
+
+def named(heading: re.Match[str]) -> str:
+    said = " ".join(re.sub("<[^>]+>", " ", heading[2]).split())
+    formula = heading[2].replace("<math>", '<math aria-hidden="true">', 1)
+    return f'<th{heading[1]}>{formula}<span class="said">{said}</span></th>'
 
 
 def mend_tables(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
-    """On `html-page-context`: the empty corner of a table is no heading, which a screen reader would announce."""
+    """On `html-page-context`: a wide table scrolls in a box, and its empty corner is no heading for a screen reader."""
     if "body" in context:
-        context["body"] = EMPTY_HEADING.sub("<td></td>", context["body"])
-
-
-def drop_unused(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
-    """On `html-page-context`: leave out what a page does not use.
-
-    Jupyter Book always adds sphinx-thebe, which names a third party. Sphinx knows neither the formulas in a quiz's
-    choices nor that the front page has none of those below it, so it is told to add MathJax always.
-    """
-    formulas = 'class="math' in context.get("body", "")
-
-    def wanted(asset: Any) -> bool:
-        text = f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', {}).get('body')}".lower()
-        return "thebe" not in text and (formulas or "mathjax" not in text)
-
-    for kind in ("script_files", "css_files"):
-        context[kind] = [asset for asset in context.get(kind, []) if wanted(asset)]
+        body = EMPTY_HEADING.sub("<td></td>", context["body"])
+        body = FORMULA_HEADING.sub(named, body)
+        context["body"] = TABLE.sub(r'<div class="table-box">\g<0></div>', body)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.set_html_assets_policy("always")
-    app.add_directive("course-map", CourseMap)
-    app.connect("config-inited", count_chapters)
+    for name in ("course_map", "course_formulas", "course_figures", "course_pages", "course_search"):
+        app.setup_extension(name)
     app.connect("source-read", prepare_notebook)
-    app.connect("doctree-read", set_alt_texts)
     app.connect("html-page-context", mend_tables)
-    app.connect("html-page-context", drop_unused, priority=900)
-    app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

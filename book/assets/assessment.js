@@ -98,13 +98,12 @@
     const [modeller, of_b] = right("B");
     const known = new Set(questions.filter((q) => state.answers[q.id] === q.right).flatMap((q) => q.chapters));
     const route = (track) => chapters.filter((chapter) => chapter.tracks.includes(track));
-    const toTake = (track) => route(track).filter((chapter) => !known.has(chapter.id)).length;
     const difference = engineer / of_a - modeller / of_b;
-    const recommended = difference > 0 || (difference === 0 && toTake("A") <= toTake("B")) ? "A" : "B";
+    const recommended = difference > 0 ? "B" : "A";
     const track = state.track || recommended;
     const why = difference === 0
-      ? "the two shares are equal, and this route is no longer than the other"
-      : `of what you know, the larger share is ${difference > 0 ? "the engineer's" : "the modeller's"}, and this track builds on it`;
+      ? "you know as much of the one as of the other, and a model that nobody can run teaches nobody anything"
+      : `the ${difference > 0 ? "modeller's" : "engineer's"} side is what you lack more, and this track teaches it`;
     const chosen = route(track);
     const skip = chosen.filter((chapter) => known.has(chapter.id));
     const unwritten = chosen.filter((chapter) => !chapter.url).length;

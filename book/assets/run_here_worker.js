@@ -85,19 +85,18 @@ coursework.check._display = display
 `;
 
 async function start({ pyodide, archive, packages }) {
-  say({ progress: "Fetching Python …" });
-  importScripts(`${pyodide}pyodide.js`);
-  python = await loadPyodide({
-    indexURL: pyodide,
-    stdout: (text) => say({ id: current, output: { "text/plain": text } }),
-    stderr: (text) => say({ id: current, output: { "text/stderr": text } }),
-  });
+  say({ progress: `Fetching ${["Python", ...packages].join(", ")} …` });
   const course = fetch(archive).then((response) => {
     if (!response.ok) throw new Error(`${archive}: ${response.status}`);
     return response.arrayBuffer();
   });
-  say({ progress: `Fetching ${packages.join(", ") || "the course"} …` });
-  await python.loadPackage(packages, { messageCallback: () => {} });
+  importScripts(`${pyodide}pyodide.js`);
+  python = await loadPyodide({
+    indexURL: pyodide,
+    packages, // fetched while Python starts
+    stdout: (text) => say({ id: current, output: { "text/plain": text } }),
+    stderr: (text) => say({ id: current, output: { "text/stderr": text } }),
+  });
   python.unpackArchive(await course, "zip", { extractDir: "/course" });
   python.globals.set("_send", (bundle) => {
     say({ id: current, output: bundle.toJs({ dict_converter: Object.fromEntries }) });

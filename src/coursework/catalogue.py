@@ -1,4 +1,4 @@
-"""Two pages made from what the course declares: its skills, and the mistakes that its checks know.
+"""Pages made from what the course declares: its skills, the mistakes that its checks know, the sources of its lessons.
 
 `book/skills.yml` names the skills and the chapters that run each; `book/curriculum.yml` the chapters, planned ones too.
 The rest comes from the lessons' objectives and the checks. Not for a learner's standing: see `coursework.progress`.
@@ -22,6 +22,9 @@ from coursework.project import Project
 MADE = "<!-- Made by `coursework catalogue`; a test holds it against the lessons and the checks. -->"
 
 
+LOCAL_LINK = re.compile(r"\]\((?!https?:)(?=[^)]*\.ipynb)")
+
+
 @frozen
 class Chapter:
     """A chapter of the curriculum; one that is not written yet has no exercise."""
@@ -30,12 +33,14 @@ class Chapter:
     title: str
     exercise: Exercise | None = None
     objectives: tuple[str, ...] = ()
+    #: what the lesson names as its sources, in Markdown
+    sources: tuple[str, ...] = ()
     #: question -> the heading above it in the exercise
     headings: Mapping[str, str] = {}
 
 
 def write(project: Project) -> list[Path]:
-    """Write `book/skills.md` and `book/mistakes.md`; the paths of those that changed.
+    """Write the pages; the paths of those that changed.
 
     Raises:
         AuthoringError: as for `pages`.
@@ -49,7 +54,7 @@ def write(project: Project) -> list[Path]:
 
 
 def pages(project: Project) -> dict[Path, str]:
-    """The text of both pages.
+    """The text of `book/skills.md`, `book/mistakes.md` and `book/sources.md`.
 
     Raises:
         AuthoringError: `book/skills.yml` names a chapter that there is not, or a question names a skill that it lacks.
@@ -74,6 +79,7 @@ def pages(project: Project) -> dict[Path, str]:
     return {
         book / "skills.md": "\n".join(_skills_page(skills, chapters)) + "\n",
         book / "mistakes.md": "\n".join(_mistakes_page(chapters)) + "\n",
+        book / "sources.md": "\n".join(_sources_page(chapters)) + "\n",
     }
 
 
@@ -85,9 +91,10 @@ def read_chapters(project: Project) -> list[Chapter]:
         if planned.id not in written:
             found.append(Chapter(planned.id, planned.title))
             continue
-        promised = tuple(lesson.objectives(nb.read(project.lesson(planned.id))))
+        text = nb.read(project.lesson(planned.id))
+        promised, named = tuple(lesson.objectives(text)), tuple(lesson.sources(text))
         headings = _headings(nb.read(project.solution(planned.id)))
-        found.append(Chapter(planned.id, planned.title, project.load(planned.id), promised, headings))
+        found.append(Chapter(planned.id, planned.title, project.load(planned.id), promised, named, headings))
     return found
 
 
@@ -202,6 +209,23 @@ def _mistakes_page(chapters: Mapping[str, Chapter]) -> Iterator[str]:
             heading = chapter.headings[question.name]
             yield f"\n**[{_cell(heading)}](../exercises/{chapter.id}.ipynb#{anchor(heading)})**\n"
             yield from (f"- {_plain(mistake.sentence)}" for mistake in question.mistakes)
+
+
+# ------------------------------------------------------------------------------------------------ sources
+
+
+def _sources_page(chapters: Mapping[str, Chapter]) -> Iterator[str]:
+    yield "# Where it comes from"
+    yield f"\n{MADE}\n"
+    yield "Every source that a lesson names, by chapter. The lesson says what it took from whom."
+    for chapter in chapters.values():
+        if not chapter.sources:
+            continue
+        yield f"\n## {chapter.title}\n\n{_lesson(chapter)}\n"
+        # A lesson's links to other notebooks are as seen from its own folder.
+        folder = f"](../notebooks/{chapter.id.partition('/')[0]}/"
+        for one in chapter.sources:
+            yield "- " + LOCAL_LINK.sub(folder, one)
 
 
 def _plain(sentence: str) -> str:

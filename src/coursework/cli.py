@@ -134,7 +134,7 @@ def gate(
 def catalogue(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")] = False,
 ) -> None:
-    """Make book/skills.md and book/mistakes.md from book/skills.yml, the lessons' objectives and the checks."""
+    """Make the pages of skills, mistakes and sources, from book/skills.yml, the lessons and the checks."""
     from coursework import catalogue as made
 
     project = Project.find()
@@ -149,11 +149,16 @@ def catalogue(
 
 
 @app.command()
-def site(force: Annotated[bool, typer.Option("--force", help="Build even if nothing changed.")] = False) -> None:
+def site(
+    force: Annotated[bool, typer.Option("--force", help="Build even if nothing changed.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Read again only what changed, to look at it; proves nothing.")
+    ] = False,
+) -> None:
     """Build the site into _build/html; a warning is an error."""
     from coursework.serve import build
 
-    raise typer.Exit(build(Project.find().root, force))
+    raise typer.Exit(build(Project.find().root, force, quick))
 
 
 @app.command()
@@ -170,7 +175,12 @@ def serve(
 
 @app.command()
 def grade(
-    submissions: Annotated[Path, typer.Argument(help="Folder with <student>/<part>/<slug>.ipynb.")],
+    submissions: Annotated[
+        str,
+        typer.Argument(
+            help="Folder with <student>/<part>/<slug>.ipynb, an nbgrader course or exchange, or an address (s3://...)."
+        ),
+    ],
     exercise: Annotated[
         list[str] | None,
         typer.Option(
@@ -183,9 +193,25 @@ def grade(
             help="YAML file of hidden parameters: `part/slug: [{seed: 7, ...}, ...]`. Without it, one set is drawn."
         ),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file of rules: late penalties, attempts, extra credit. It holds until another is given."
+        ),
+    ] = None,
     to: Annotated[Path, typer.Option("--out", "-o", help="Folder for the gradebook and the report.")] = Path("grades"),
+    put: Annotated[
+        str, typer.Option(help="Copy report, notebooks and gradebook there as well: an address such as s3://...")
+    ] = "",
     workers: Annotated[int, typer.Option(min=0, help="Notebooks run at once; 0 for one a core.")] = 0,
+    scheduler: Annotated[
+        str, typer.Option(help="Run on the workers of this Dask scheduler, such as tcp://10.0.0.5:8786.")
+    ] = "",
     cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 30,
+    keep_notebooks: Annotated[
+        bool, typer.Option("--keep-notebooks", help="Keep what was executed; it holds the hidden parameters.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Print what this run changed, and why.")] = False,
     unsandboxed: Annotated[
         bool, typer.Option("--unsandboxed", help="Run the submissions as you, on this machine. You trust their code.")
     ] = False,
@@ -193,42 +219,153 @@ def grade(
 ) -> None:
     """Grade a class: hidden parameters, partial credit, which mistake, a report. Run again to go on."""
     from coursework import grade as grading
+    from coursework.policy import read_policy
     from coursework.report import write_report
 
     project = Project.find()
     if not unsandboxed:
-        raise grading.GradingError(
-            "there is no sandbox yet: a submission runs with your rights, sees your files and your network. "
-            "If you trust its code, say --unsandboxed"
-        )
+        _demand_sandbox()
     ids = project.resolve(exercise or [])
     hidden = grading.read_parameters(parameters, ids) if parameters else {}
+    rules = read_policy(policy, project.ids(), lambda id: list(project.load(id).questions)) if policy else None
+    found = grading.find_submissions(submissions, ids)
     if not exercise:
-        handed_in = grading.handed_in(submissions, ids)
+        handed_in = grading.handed_in(found, ids)
         ids = [id for id in ids if id in hidden or id in handed_in]
-    settings = grading.Settings(cell_timeout=cell_timeout, **({"workers": workers} if workers else {}))
+    settings = grading.Settings(
+        cell_timeout=cell_timeout,
+        sandbox=not unsandboxed,
+        scheduler=scheduler or None,
+        keep_notebooks=keep_notebooks,
+        **({"workers": workers} if workers else {}),
+    )
     with _bar() as bar:
         task = bar.add_task("preparing", total=None)
 
         def shown(p: grading.Progress) -> None:
-            left = f", about {p.left:.0f} s left" if p.left is not None and p.done < p.total else ""
-            bar.update(task, total=p.total, completed=p.done, description=f"{p.done} of {p.total} graded{left}")
+            left = f", {_minutes(p.left)} left" if p.left is not None and p.done < p.total else ""
+            kept = f" ({p.skipped} from before)" if p.skipped else ""
+            bar.update(task, total=p.total, completed=p.done, description=f"{p.done} of {p.total} graded{kept}{left}")
 
-        graded = grading.grade(project, submissions, to, ids, hidden=hidden, settings=settings, progress=shown)
+        graded = grading.grade(project, found, to, ids, hidden=hidden, policy=rules, settings=settings, progress=shown)
     page = write_report(to / "report", graded, [project.load(id) for id in sorted({g.exercise for g in graded})])
     _said(graded)
+    if diff:
+        _changes(to)
+    if put:
+        from coursework.deposit import deposit
+
+        out.print(f"{deposit(to, put)} files put to {put}", markup=False)
     out.print(f"The class page: {page}")
     if show:
         typer.launch(page.resolve().as_uri())
 
 
+def _minutes(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
+def _changes(folder: Path) -> None:
+    """What the last run changed, a line a question."""
+    from coursework.gradebook import Gradebook
+
+    with Gradebook(folder / "gradebook.sqlite") as book:
+        changes = book.changes()
+    for c in changes:
+        if c.before or not c.after:
+            before, after = (f"{v[0]} {v[1]:g}" if v else "nothing" for v in (c.before, c.after))
+            out.print(f"{c.student}, {c.exercise}, {c.question}: {before} -> {after} ({c.why})", markup=False)
+    new = sum(c.before is None for c in changes)
+    if new:
+        out.print(f"{new} answers were graded for the first time.")
+    if not changes:
+        out.print("Nothing changed.")
+
+
+def _demand_sandbox() -> None:
+    """Refuse to run strangers' code where it cannot be isolated."""
+    from coursework.kernel import isolation, spec
+
+    why = isolation.missing()
+    if why:
+        raise isolation.NoSandbox(
+            f"submissions cannot be isolated here: {why}. If you trust their code, say --unsandboxed: it then runs "
+            "with your rights, and sees your files and your network"
+        )
+    if not spec.installed():
+        spec.install()
+
+
+Results = Annotated[Path, typer.Argument(help="The folder that `coursework grade --out` wrote.")]
+
+
 @app.command()
-def report(
-    folder: Annotated[Path, typer.Argument(help="The folder that `coursework grade --out` wrote.")] = Path("grades"),
-) -> None:
+def report(folder: Results = Path("grades")) -> None:
     """Write the report again from the gradebook, without running anything."""
-    from coursework.gradebook import Gradebook, GradebookError
     from coursework.report import write_report
+
+    graded, exercises = _results(folder)
+    page = write_report(folder / "report", graded, exercises)
+    _said(graded)
+    out.print(f"The class page: {page}")
+
+
+@app.command()
+def export(
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="canvas, moodle, gradescope, csv, parquet or notebooks.")
+    ],
+    folder: Results = Path("grades"),
+    to: Annotated[
+        Path | None, typer.Option("--to", help="File or folder to write; in the results' own export/ if left out.")
+    ] = None,
+    roster: Annotated[
+        Path | None,
+        typer.Option(help="CSV that Canvas or Moodle exported: says who the folders' names are there."),
+    ] = None,
+) -> None:
+    """Write the grades as a file for another system, without running anything."""
+    from coursework.report.export import write_export
+
+    graded, exercises = _results(folder)
+    path, said = write_export(format, graded, exercises, folder, to, roster)
+    for sentence in said:
+        err.print(sentence, markup=False)
+    out.print(f"wrote {path}", markup=False)
+
+
+@app.command()
+def review(
+    folder: Results = Path("grades"),
+    by: Annotated[str, typer.Option(help="Who marks; kept with every mark. Your login name if left out.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; a free one if 0.")] = 0,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Mark prose against its rubric, or change any points by hand, in a page on this machine. Ctrl-C ends it."""
+    import getpass
+
+    from coursework.report import write_report
+    from coursework.review import Desk, serve
+
+    graded, exercises = _results(folder)
+    desk = Desk(folder / "gradebook.sqlite", exercises, by or getpass.getuser())
+
+    def opened(address: str) -> None:
+        out.print(f"Review: {address}\nFor this machine and for you alone: the address is the key. Ctrl-C ends it.")
+        if show:
+            typer.launch(address)
+
+    serve(desk, port, opened)
+    if desk.given:
+        graded, exercises = _results(folder)
+        out.print(f"Marks are kept. The report is written again: {write_report(folder / 'report', graded, exercises)}")
+
+
+def _results(folder: Path) -> tuple[list, list]:
+    """What is graded in a folder of results, and the exercises in the order of the course."""
+    from coursework.gradebook import Gradebook, GradebookError
 
     project = Project.find()
     path = folder / "gradebook.sqlite"
@@ -236,9 +373,7 @@ def report(
         raise GradebookError(f"{path}: there is no gradebook; `coursework grade --out {folder}` makes one")
     with Gradebook(path) as book:
         graded = book.current()
-    page = write_report(folder / "report", graded, [project.load(id) for id in sorted({g.exercise for g in graded})])
-    _said(graded)
-    out.print(f"The class page: {page}")
+    return graded, [project.load(id) for id in sorted({one.exercise for one in graded})]
 
 
 def _bar() -> Any:
@@ -303,9 +438,51 @@ def _picture(found: list) -> None:
     out.print("  ".join(f"{SIGNS[one]} {said}" for one, said in words.items()), end="\n\n")
 
 
+kernel_app = typer.Typer(help="The warm kernels: what runs, and putting them where Jupyter finds them.")
+app.add_typer(kernel_app, name="kernel")
+
+
+@kernel_app.callback(invoke_without_command=True)
+def kernel(context: typer.Context) -> None:
+    """Show which fork servers run, and the kernels of each."""
+    if context.invoked_subcommand is None:
+        from coursework.kernel.status import lines
+
+        for line in lines():
+            out.print(line, markup=False)
+
+
+@kernel_app.command("install")
+def kernel_install(
+    prefix: Annotated[Path | None, typer.Option(help="Where to; this Python's environment if left out.")] = None,
+) -> None:
+    """Make the kernels `coursework` and `coursework-sandbox` known to Jupyter."""
+    from coursework.kernel.spec import install
+
+    for folder in install(prefix):
+        out.print(f"wrote {folder}")
+
+
+@kernel_app.command("stop")
+def kernel_stop() -> None:
+    """End every fork server of yours, and the kernels that it started."""
+    from coursework.kernel.pool import servers
+
+    ended = servers("stop")
+    kernels = sum(len(one["kernels"]) for one in ended)
+    out.print(f"{len(ended)} fork servers and {kernels} kernels ended.")
+
+
 def _late_errors() -> tuple[type[Exception], ...]:
     """Errors of modules that only some commands import."""
-    late = (("coursework.grade", "GradingError"), ("coursework.gradebook", "GradebookError"))
+    late = (
+        ("coursework.graded", "GradingError"),
+        ("coursework.gradebook", "GradebookError"),
+        ("coursework.kernel.pool", "NoServer"),
+        ("coursework.kernel.isolation", "NoSandbox"),
+        ("coursework.report.export", "ExportError"),
+        ("coursework.review", "ReviewError"),
+    )
     return tuple(getattr(sys.modules[module], name) for module, name in late if module in sys.modules)
 
 

@@ -19,16 +19,21 @@ from coursework.project import Project
 
 @frozen
 class Chapter:
-    """A chapter, written or not: `number` counts through the whole course, `tracks` are letters such as AB."""
+    """A chapter, written or not: `number` counts through the whole course, `tracks` are letters such as AB.
+
+    `needs` are the ids of the chapters that its lesson leans on.
+    """
 
     number: int
     id: str
     title: str
     tracks: str
+    needs: tuple[str, ...] = ()
 
 
 @frozen
 class Part:
+    slug: str
     title: str
     chapters: tuple[Chapter, ...]
 
@@ -45,12 +50,10 @@ def read(root: Path) -> list[Part]:
         parts, number = [], 0
         for part, entry in data.items():
             chapters = []
-            for slug, about in entry["chapters"].items():
-                title, tracks = (about["title"], about["tracks"]) if isinstance(about, dict) else about[:2]
+            for slug, (title, tracks, *needs) in entry["chapters"].items():
                 number += 1
-                chapters.append(Chapter(number, f"{part}/{slug}", title, tracks))
-            parts.append(Part(entry["title"], tuple(chapters)))
-        return parts
+                chapters.append(Chapter(number, f"{part}/{slug}", title, tracks, tuple(needs[0]) if needs else ()))
+            parts.append(Part(part, entry["title"], tuple(chapters)))
     except FileNotFoundError:
         raise AuthoringError(f"{path} is missing: it names the parts and chapters of the course") from None
     except yaml.YAMLError as error:
@@ -58,6 +61,12 @@ def read(root: Path) -> list[Part]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         rule = "a part needs `title` and `chapters`, a chapter its title and tracks"
         raise AuthoringError(f"{path}: {rule} ({type(error).__name__}: {error})") from None
+    known = {chapter.id for part in parts for chapter in part.chapters}
+    for chapter in (chapter for part in parts for chapter in part.chapters):
+        for need in chapter.needs:
+            if need not in known:
+                raise AuthoringError(f"{path}: {chapter.id} needs {need!r}, which is no chapter of the plan")
+    return parts
 
 
 #: From nothing to done; each has its own sign in a picture of where a learner stands.

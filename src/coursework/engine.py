@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import nbformat
+import zmq
 from attrs import define, field
+from jupyter_client.session import Session
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
@@ -21,11 +24,17 @@ from papermill.exceptions import PapermillException
 
 from coursework import notebook as nb
 from coursework.check import ENGINE_VARIABLE, OBSERVED_MIME
-from coursework.kernel import kernel_config
+from coursework.kernel import SANDBOX, kernel_config
+from coursework.kernel.limits import MB, Limits
 
 CELL_TIMEOUT = 30
 #: A kernel that died is started again at most this often in one notebook.
 RESTARTS = 10
+#: What is kept of one cell's outputs, and of a notebook's: in number, in bytes.
+OUTPUTS_OF_CELL, BYTES_OF_CELL = 500, 12 * MB
+TEXT_OF_CELL, BYTES_OF_NOTEBOOK = 2 * MB, 32 * MB
+#: JSON values in one message. An answer may have 200,000 items, which take some values each.
+VALUES_OF_MESSAGE = 1_500_000
 
 
 class RefusedParameters(PapermillException):
@@ -38,7 +47,60 @@ class Trouble:
 
     #: question -> "timeout" or "crashed"
     stopped: dict[str, str] = field(factory=dict)
+    #: question -> the bound that it crossed, in words, where that is known
+    why: dict[str, str] = field(factory=dict)
     restarts: int = 0
+
+
+class BoundedSession(Session):
+    """Refuses a message that would take much memory when it is read, and notes each one's size."""
+
+    def deserialize(self, msg_list: list, content: bool = True, copy: bool = True) -> dict[str, Any]:
+        frames = [frame if isinstance(frame, bytes) else bytes(frame.buffer) for frame in msg_list]
+        values = sum(frame.count(sign) for frame in frames for sign in (b",", b"[", b"{"))
+        if values > VALUES_OF_MESSAGE:
+            raise ValueError(f"a message of {values:,} values")
+        message = super().deserialize(msg_list, content, copy)
+        message["size"] = sum(map(len, frames))
+        return message
+
+
+class _Client(PapermillNotebookClient):
+    """papermill's client, whose memory stays bounded whatever an isolated kernel sends."""
+
+    limits = Limits()
+    kept = kept_of_cell = outputs_of_cell = 0
+    cut = False
+
+    def create_kernel_manager(self) -> Any:
+        km = super().create_kernel_manager()
+        if self.kernel_name == SANDBOX:
+            km.session = BoundedSession(parent=km, key=km.session.key)
+            km.context.setsockopt(zmq.MAXMSGSIZE, self.limits.message)
+            km.context.setsockopt(zmq.RCVHWM, 200)
+        return km
+
+    def begin_cell(self) -> None:
+        self.kept_of_cell = self.outputs_of_cell = 0
+        self.cut = False
+
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        if "size" in msg and str(msg.get("msg_type")) not in ("status", "execute_input", "clear_output"):
+            observed = OBSERVED_MIME in (msg["content"].get("data") or ())
+            self.outputs_of_cell += 1
+            self.kept_of_cell += msg["size"]
+            if (
+                self.outputs_of_cell > OUTPUTS_OF_CELL
+                or self.kept_of_cell > (BYTES_OF_CELL if observed else TEXT_OF_CELL)
+                or self.kept + msg["size"] > BYTES_OF_NOTEBOOK
+            ):
+                if not self.cut:
+                    said = "coursework: what this cell showed beyond this was left out.\n"
+                    cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=said))
+                    self.cut = True
+                return None
+            self.kept += msg["size"]
+        return super().process_message(msg, cell, cell_index)
 
 
 def refuse_unknown(notebook: NotebookNode, given: Mapping[str, Any]) -> None:
@@ -70,15 +132,21 @@ class CourseworkEngine(Engine):
         kernel_name: str,
         log_output: bool = False,
         execution_timeout: int | None = None,
+        limits: Mapping[str, int] | None = None,
+        hidden: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
+        """`limits` and `hidden` are the isolated kernel's, as for `coursework.kernel.provisioner`."""
         notebook = nb_man.nb
         refuse_unknown(notebook, notebook.metadata.get("papermill", {}).get("parameters", {}))
-        trouble = _Run(nb_man, kernel_name, execution_timeout or CELL_TIMEOUT, log_output).execute()
+        bounds = Limits.from_json(limits or {})
+        run = _Run(nb_man, kernel_name, execution_timeout or CELL_TIMEOUT, log_output, bounds, hidden)
+        trouble = run.execute()
         notebook.metadata["coursework"] = {
             **notebook.metadata.get("coursework", {}),
             "observed": observed(notebook),
             "stopped": trouble.stopped,
+            "why": trouble.why,
         }
 
 
@@ -102,8 +170,14 @@ def observed(notebook: NotebookNode) -> dict[str, dict]:
 class _Run:
     """One notebook's run: cell after cell, over as many kernels as it takes."""
 
-    def __init__(self, nb_man: Any, kernel_name: str, timeout: int, log_output: bool) -> None:
+    def __init__(
+        self, nb_man: Any, kernel_name: str, timeout: int, log_output: bool, limits: Limits, hidden: Sequence[str]
+    ) -> None:
         self.nb_man, self.kernel_name, self.timeout, self.log_output = nb_man, kernel_name, timeout, log_output
+        self.limits, self.hidden = limits, list(hidden)
+        self.until = time.monotonic() + limits.run_seconds
+        self.kept = 0
+        self.provisioner: Any = None
         self.notebook = nb_man.nb
         self.owner = _owners(self.notebook)
         self.trouble = Trouble()
@@ -112,20 +186,25 @@ class _Run:
         self.leaving = False
         self.scratch = tempfile.TemporaryDirectory(prefix="coursework-")
 
-    def client(self) -> PapermillNotebookClient:
-        return PapermillNotebookClient(
+    def client(self) -> _Client:
+        config = kernel_config(self.scratch.name)
+        config.SandboxProvisioner.limits = self.limits.to_json()
+        config.SandboxProvisioner.hidden = self.hidden
+        client = _Client(
             self.nb_man,
             kernel_name=self.kernel_name,
             timeout=self.timeout,
-            startup_timeout=60,
+            startup_timeout=120,
             allow_errors=True,
             interrupt_on_timeout=False,
             record_timing=False,
             log_output=self.log_output,
-            config=kernel_config(self.scratch.name),
+            config=config,
             on_cell_executed=self._notice,
             shutdown_kernel="immediate",
         )
+        client.limits, client.kept = self.limits, self.kept
+        return client
 
     def execute(self) -> Trouble:
         i = 0
@@ -140,16 +219,18 @@ class _Run:
                     "MPLBACKEND": os.environ.get("MPLBACKEND", "module://matplotlib_inline.backend_inline"),
                 }
                 with client.setup_kernel(env=environment):
+                    self.provisioner = client.km.provisioner
                     if self._prepare(client, i):
                         i = self._from(client, i)
+                self.kept = client.kept
                 if i < len(self.notebook.cells):
                     self.trouble.restarts += 1
-                    if self.trouble.restarts > RESTARTS:
+                    if self.trouble.restarts > RESTARTS or time.monotonic() > self.until:
                         self._give_up(i)
                         break
         return self.trouble
 
-    def _from(self, client: PapermillNotebookClient, start: int) -> int:
+    def _from(self, client: _Client, start: int) -> int:
         """Run cells from `start` on; the index of the cell that took the kernel with it, or the number of cells."""
         for i in range(start, len(self.notebook.cells)):
             cell = self.notebook.cells[i]
@@ -158,25 +239,37 @@ class _Run:
             self.nb_man.cell_start(cell, i)
             try:
                 self._execute(client, cell, i)
-            except (CellTimeoutError, DeadKernelError) as error:
-                why = "timeout" if isinstance(error, CellTimeoutError) else "crashed"
-                self._stopped(i, why)
+            except _Ended as ended:
+                self._stopped(i, ended)
                 return i
             finally:
                 self.nb_man.cell_complete(cell, i)
         return len(self.notebook.cells)
 
-    def _execute(self, client: PapermillNotebookClient, cell: NotebookNode, i: int) -> None:
+    def _execute(self, client: _Client, cell: NotebookNode, i: int) -> None:
+        """Run one cell. Raises _Ended when the kernel cannot be used after it."""
         self.leaving = False
-        client.execute_cell(cell, i, store_history=True)
+        client.begin_cell()
+        client.timeout = max(1, min(self.timeout, int(self.until - time.monotonic())))
+        try:
+            client.execute_cell(cell, i, store_history=True)
+        except CellTimeoutError:
+            raise _Ended("timeout", f"it took more than {client.timeout} s") from None
+        except DeadKernelError:
+            raise _Ended("crashed", getattr(self.provisioner, "why", "")) from None
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:
+            # Only a kernel that no longer speaks Jupyter's language gets here: every field of a message is its own.
+            raise _Ended("crashed", f"it sent what is no message of Jupyter's ({type(error).__name__})") from None
         if self.leaving:
-            raise DeadKernelError("the cell asked the kernel to end")
+            raise _Ended("crashed", "it asked the kernel to end")
 
     def _notice(self, *, execute_reply: Mapping[str, Any], **_: Any) -> None:
         """`exit()` ends a kernel a moment after its cell, and a later cell would be blamed."""
         self.leaving = any(p.get("source") == "ask_exit" for p in execute_reply["content"].get("payload", []))
 
-    def _prepare(self, client: PapermillNotebookClient, died_at: int) -> bool:
+    def _prepare(self, client: _Client, died_at: int) -> bool:
         """Bring a fresh kernel to where the last one was: earlier cells again, but no check and no stopped question.
 
         On copies: the outputs of the first run stay. False where one of them takes this kernel too.
@@ -191,26 +284,38 @@ class _Run:
                 continue
             try:
                 self._execute(client, deepcopy(cell), i)
-            except (CellTimeoutError, DeadKernelError):
+            except _Ended:
                 self.left_out.add(i)
                 return False
         return True
 
-    def _stopped(self, i: int, why: str) -> None:
+    def _stopped(self, i: int, ended: _Ended) -> None:
         question = self.owner.get(i)
-        words = "ran out of time" if why == "timeout" else "ended the kernel"
-        if question is not None:
-            self.trouble.stopped[question] = why
-        else:
+        words = "ran out of time" if ended.how == "timeout" else "ended the kernel"
+        if question is None:
             # A cell of the learner's own, between questions: leave it out of the next kernel.
-            self.owner[i] = f"cell {i}"
-            self.trouble.stopped[f"cell {i}"] = why
+            question = self.owner[i] = f"cell {i}"
+        self.trouble.stopped[question] = ended.how
+        if ended.why:
+            self.trouble.why[question] = ended.why
+            words += f": {ended.why}"
         said = nbformat.v4.new_output("stream", name="stderr", text=f"coursework: this cell {words}.\n")
         self.notebook.cells[i].outputs.append(said)
 
     def _give_up(self, i: int) -> None:
+        late = time.monotonic() > self.until
         for question in {q for at, q in self.owner.items() if at >= i}:
-            self.trouble.stopped.setdefault(question, "crashed")
+            self.trouble.stopped.setdefault(question, "timeout" if late else "crashed")
+            if late:
+                self.trouble.why.setdefault(question, f"the notebook took more than {self.limits.run_seconds} s")
+
+
+class _Ended(Exception):
+    """A cell took its kernel with it: how ("timeout" or "crashed"), and why, in words."""
+
+    def __init__(self, how: str, why: str) -> None:
+        super().__init__(how, why)
+        self.how, self.why = how, why
 
 
 def _owners(notebook: NotebookNode) -> dict[int, str]:

@@ -1,164 +1,51 @@
 """Grade a class: find the submissions, run each with hidden parameters, judge outside, keep every result at once.
 
-On local processes with ordinary kernels and no sandbox: for code that the instructor trusts.
+Workers run notebooks, each on an isolated kernel or, for code that the instructor trusts, on an ordinary one, and give
+back plain data; whatever judges stays in this process.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import re
-import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
-from attrs import evolve, frozen
-from nbformat import NotebookNode
+from attrs import evolve, field, frozen
 
 from coursework import notebook as nb
 from coursework.bounds import reachable, reached_by_source
 from coursework.check import published
-from coursework.gradebook import Gradebook, Graded
+from coursework.gradebook import Gradebook
+from coursework.graded import Graded, GradingError, file_name
+from coursework.hidden import Hidden, draw_hidden, read_parameters
 from coursework.judge import judge, out_of_bounds
 from coursework.model import AuthoringError, Exercise, Observed, ParameterError, Question, Status, Verdict
+from coursework.policy import Policy
 from coursework.project import Project
 from coursework.release import derive_exercise, read_solution
 from coursework.replay import job, replay
+from coursework.resemblance import shape, stream
+from coursework.submissions import Submission, find_submissions, handed_in
+from coursework.workers import WorkerLost, Workers
+
+__all__ = [
+    "GradingError", "Progress", "Settings", "find_submissions", "grade", "handed_in", "read_parameters",
+    "run_submission",
+]  # fmt: skip
 
 CELL_TIMEOUT = 30
 #: Modules of this package that a grade depends on: when one changes, submissions are graded again.
 DECIDING = ("model", "notebook", "encode", "compare", "bounds", "observe", "judge", "engine", "grade")
+#: What one answer may be as text when it comes back from a worker, and an executed notebook.
+MAX_ANSWER, MAX_NOTEBOOK = 5_000_000, 20_000_000
 
 
-class GradingError(Exception):
-    """Grading cannot start; the message says why and what to do."""
-
-
-@frozen
-class Submission:
-    """One file that a student handed in for one exercise."""
-
-    student: str
-    exercise: str
-    path: Path | None
-    notes: tuple[str, ...] = ()
-
-
-# --------------------------------------------------------------------------------------- finding submissions
-
-
-def find_submissions(folder: Path, ids: Sequence[str]) -> list[Submission]:
-    """One submission for every student and exercise; its path is None where nothing was handed in.
-
-    A student is a folder of `folder`. A file counts by its place, `<part>/<slug>.ipynb`, or, if it was renamed or
-    moved, by the exercise that its content names. Links are not followed.
-
-    Raises:
-        GradingError: the folder is missing, or holds no folder.
-    """
-    if not folder.is_dir():
-        raise GradingError(f"{folder}: there is no such folder of submissions")
-    students = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not students:
-        raise GradingError(f"{folder} holds no student's folder: expected {folder}/<student>/<part>/<slug>.ipynb")
-    return [submission for student in students for submission in _of_student(student, ids)]
-
-
-def handed_in(folder: Path, ids: Sequence[str]) -> set[str]:
-    """Those of `ids` that at least one student handed in.
-
-    Raises:
-        GradingError: as for `find_submissions`, or there is none.
-    """
-    found = {one.exercise for one in find_submissions(folder, ids) if one.path is not None}
-    if not found:
-        raise GradingError(f"{folder}: no student's folder holds a notebook of any of {', '.join(ids)}")
-    return found
-
-
-def _of_student(folder: Path, ids: Sequence[str]) -> Iterator[Submission]:
-    student = folder.name.encode("utf-8", "replace").decode()  # what the gradebook and the pages can hold
-    if folder.is_symlink():
-        yield from (Submission(student, id, None, ("the folder is a link; links are not followed",)) for id in ids)
-        return
-    # os.walk follows no links and passes over folders that it may not read.
-    files = sorted(Path(top, name) for top, _, names in os.walk(folder) for name in names)
-    files = [p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
-    by_place = {p.relative_to(folder).with_suffix("").as_posix(): p for p in files if p.suffix == ".ipynb"}
-    named = {p: names_exercise(p) for place, p in by_place.items() if place not in ids and not p.is_symlink()}
-    for id in ids:
-        path, notes = by_place.get(id), []
-        claims = [p for p, name in named.items() if name == id]
-        if path is None and claims:
-            path = claims[0]
-            notes.append(f"handed in as {path.relative_to(folder).as_posix()}")
-            claims = claims[1:]
-        if claims:
-            notes.append(f"also found, not graded: {', '.join(p.relative_to(folder).as_posix() for p in claims)}")
-        if path is None:
-            other = [p.name for p in files if p.stem == id.partition("/")[2] and p.suffix != ".ipynb"]
-            notes += [f"found {name}, which is not a notebook" for name in other[:1]]
-        yield Submission(student, id, path, tuple(notes))
-
-
-def names_exercise(path: Path) -> str | None:
-    """The exercise that a notebook says it is: by its metadata, or by the checks that it imports."""
-    try:
-        notebook = nb.read(path)
-    except nb.NotebookError:
-        return None
-    about = notebook.metadata.get("coursework")
-    if isinstance(about, dict) and isinstance(about.get("exercise"), str):
-        return about["exercise"]
-    for cell in notebook.cells:
-        found = re.search(r"\bfrom\s+[\w.]+\.checks\.(\w+)\.(\w+)\s+import\b", cell.source)
-        if found:
-            return f"{found.group(1)}/{found.group(2)}"
-    return None
-
-
-# ------------------------------------------------------------------------------------------ hidden parameters
-
-
-def read_parameters(path: Path, ids: Sequence[str]) -> dict[str, list[dict]]:
-    """Hidden parameter sets from a YAML file: for each exercise one mapping, or a list of them.
-
-    Raises:
-        GradingError: the file cannot be read, or names an exercise that is not graded.
-    """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise GradingError(f"{path} cannot be read: {error}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
-        raise GradingError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise GradingError(f"{path} must map exercises to parameter sets, such as `math/least_squares: [{{seed: 7}}]`")
-    found = {}
-    for id, sets in data.items():
-        if id not in ids:
-            raise GradingError(f"{path}: {id!r} is not among the exercises being graded: {', '.join(ids)}")
-        sets = sets if isinstance(sets, list) else [sets]
-        if not sets or not all(isinstance(one, dict) for one in sets):
-            raise GradingError(f"{path}: {id} must have one mapping of parameters, or a list of them")
-        found[id] = [{name: _number(value) for name, value in one.items()} for one in sets]
-    return found
-
-
-def _number(value: Any) -> Any:
-    """YAML reads 5e8 as text, since it has no point; a person means the number."""
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
-        return float(value)
-    return value
+# ------------------------------------------------------------------------------------- an exercise, as it is graded
 
 
 @frozen
@@ -166,62 +53,119 @@ class Task:
     """One exercise as it is graded: what is handed out, the hidden sets, the reference's answers to them."""
 
     exercise: Exercise
-    pristine: NotebookNode
+    pristine: nb.NotebookNode
+    #: the reference's cells, and the stub's, by question
+    reference: dict[str, tuple[str, ...]]
     stubs: dict[str, str]
     published: dict[str, Any]
     published_answers: dict[str, Observed]
+    hidden: Hidden
     sets: list[dict[str, Any]]
     expected: list[dict[str, Observed]]
-    #: changes when the checks, the reference, the parameters or this engine do
-    fingerprint: str
+    #: digests of what decides a grade, but for the parameters and the submission
+    basis: dict[str, str]
+
+    def of(self, student: str) -> Task:
+        """The task as one student gets it: with their own sets."""
+        mine = self.hidden.of(self.exercise.id, student)
+        sets, expected = [self.sets[i] for i in mine], [self.expected[i] for i in mine]
+        return evolve(self, sets=sets, expected=expected, basis={**self.basis, "parameters": _digest(sets)})
 
 
-def prepare(project: Project, id: str, sets: Sequence[Mapping[str, Any]]) -> Task:
-    """Load an exercise and run its reference once for every hidden set.
+def prepare(project: Project, id: str, hidden: Hidden | Sequence[Mapping[str, Any]], book: Gradebook) -> Task:
+    """Load an exercise and run its reference once for every hidden set that it has not been run for.
 
     Raises:
         AuthoringError, GradingError: the exercise is unsound, or a set does not fit it.
     """
     exercise = project.load(id)
+    hidden = (hidden if isinstance(hidden, Hidden) else Hidden(tuple(hidden))).drawn(exercise)
     solution = read_solution(project, exercise)
     try:
-        valid = [exercise.validate(one) for one in sets]
+        valid = [exercise.validate(one) for one in hidden]
     except ParameterError as error:
         raise GradingError(f"hidden parameters: {error}") from None
-    runs = replay([job(solution, one) for one in valid], project.solution(id).parent)
-    for parameters, run in zip(valid, runs, strict=True):
+    basis = {
+        "reference": _digest(nb.text_of(nb.clear_outputs(solution))),
+        "checks": hashlib.sha256(project.checks_file(id).read_bytes()).hexdigest(),
+        "engine": engine(),
+    }
+    keys = [_digest([id, basis, one]) for one in valid]
+    answers = {key: book.reference(key) for key in keys}
+    fresh = [(key, one) for key, one in zip(keys, valid, strict=True) if answers[key] is None]
+    runs = replay([job(solution, one) for _, one in fresh], project.solution(id).parent) if fresh else []
+    for (key, parameters), run in zip(fresh, runs, strict=True):
         if run.errors:
             raise AuthoringError(f"{id}: with hidden parameters {parameters} the reference raises {run.errors[0][1]}")
+        answers[key] = {name: observed.to_json() for name, observed in run.observed.items()}
+        book.keep_reference(key, answers[key])
+    expected = [{name: Observed.from_json(data) for name, data in answers[key].items()} for key in keys]
     pristine = derive_exercise(project, exercise, solution)
     parts = nb.parts(pristine)
     stubs = {p.question: "\n".join(pristine.cells[i].source for i in p.answers) for p in parts}
-    told, answers = published(exercise)
-    digest = hashlib.sha256(json.dumps(valid, sort_keys=True).encode())
-    digest.update(nb.text_of(nb.clear_outputs(solution)).encode())
-    digest.update(project.checks_file(id).read_bytes())
+    reference = {p.question: tuple(solution.cells[i].source for i in p.answers) for p in nb.parts(solution)}
+    told, told_answers = published(exercise)
+    return Task(exercise, pristine, reference, stubs, told, told_answers, hidden, valid, expected, basis)
+
+
+def engine() -> str:
+    """A digest of the code that a grade depends on."""
+    digest = hashlib.sha256()
     for name in DECIDING:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    return Task(exercise, pristine, stubs, told, answers, valid, [run.observed for run in runs], digest.hexdigest())
+    return digest.hexdigest()
 
 
-def draw_hidden(exercise: Exercise) -> list[dict[str, Any]]:
-    """One hidden parameter set, from the system's own randomness."""
-    return [exercise.draw(np.random.default_rng(secrets.randbits(128)))]
+def isolated_engine() -> str:
+    """`engine`, on a machine that can isolate submissions.
+
+    Raises:
+        NoSandbox: this one cannot.
+    """
+    from coursework.kernel import isolation, spec
+
+    isolation.demand()
+    if not spec.installed():
+        spec.install()
+    return engine()
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 # -------------------------------------------------------------------------------------------- running one
 
 
-def run_submission(text: str, sets: Sequence[Mapping[str, Any]], timeout: int) -> list[dict[str, Any]]:
-    """Execute a spliced submission once for every parameter set, in this process's own kernels; runs in a worker.
+def _out_of_sight(task: Task) -> list[str]:
+    from coursework.kernel.hiding import out_of_sight
 
-    Returns, for each set, the observations, the questions that stopped and why, the errors of answer cells, seconds.
+    given = "\n".join(cell.source for cell in task.pristine.cells if cell.cell_type == "code")
+    return out_of_sight(task.exercise, given)
+
+
+def run_submission(
+    text: str,
+    sets: Sequence[Mapping[str, Any]],
+    timeout: int,
+    sandbox: bool = True,
+    limits: Mapping[str, int] | None = None,
+    hidden: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Execute a spliced submission once for every parameter set, in kernels of its own; runs in a worker.
+
+    `limits` bounds an isolated kernel, which does not see the paths `hidden`.
+
+    Returns, for each set, the observations, the questions that stopped and why, the errors of answer cells, seconds,
+    and the executed notebook.
     """
     from papermill.engines import papermill_engines
     from papermill.parameterize import parameterize_notebook
 
     from coursework.engine import CourseworkEngine
+    from coursework.kernel import SANDBOX
 
+    kernel_name = SANDBOX if sandbox else "python3"
     papermill_engines.register("coursework", CourseworkEngine)
     results = []
     for parameters in sets:
@@ -230,27 +174,49 @@ def run_submission(text: str, sets: Sequence[Mapping[str, Any]], timeout: int) -
         notebook.metadata["papermill"] = {}
         for cell in notebook.cells:
             cell.metadata.setdefault("tags", [])  # papermill relies on it
-        notebook = parameterize_notebook(notebook, dict(parameters), kernel_name="python3", language="python")
+        notebook = parameterize_notebook(notebook, dict(parameters), kernel_name=kernel_name, language="python")
         executed = papermill_engines.execute_notebook_with_engine(
             "coursework",
             notebook,
-            kernel_name="python3",
+            kernel_name=kernel_name,
             progress_bar=False,
             execution_timeout=timeout,
+            limits=limits,
+            hidden=hidden,
         )
         about = executed.metadata["coursework"]
         results.append(
             {
                 "observed": about["observed"],
                 "stopped": about["stopped"],
+                "why": about["why"],
                 "errors": _cell_errors(executed),
                 "seconds": time.monotonic() - started,
+                "notebook": executed,
             }
         )
     return results
 
 
-def _cell_errors(notebook: NotebookNode) -> dict[str, str]:
+def work(text: str, sets: Sequence[Mapping[str, Any]], how: Mapping[str, Any]) -> str:
+    """What a worker does with one submission: run it, and give back what came out as JSON text of bounded size.
+
+    `how` holds the settings that concern a worker, and whether to keep the executed notebook, as plain data.
+    """
+    results = run_submission(text, sets, how["cell_timeout"], how["sandbox"], how["limits"], how["hidden"])
+    for result in results:
+        executed = result.pop("notebook", None)
+        if how["keep"] and executed is not None:
+            written = nb.text_of(executed)
+            result["notebook"] = written if len(written) <= MAX_NOTEBOOK else nb.text_of(nb.clear_outputs(executed))
+        for question, observed in list(result["observed"].items()):
+            if len(json.dumps(observed)) > MAX_ANSWER:
+                del result["observed"][question]
+                result["errors"][question] = f"what it answers is larger than {MAX_ANSWER // 10**6} MB"
+    return json.dumps(results)
+
+
+def _cell_errors(notebook: nb.NotebookNode) -> dict[str, str]:
     """What each question's own cells raised: the answer cell's error before the check cell's."""
     found: dict[str, str] = {}
     for part in nb.parts(notebook):
@@ -378,117 +344,114 @@ class Progress:
 class Settings:
     workers: int = max(1, os.cpu_count() or 1)
     cell_timeout: int = CELL_TIMEOUT
+    #: whether submissions run isolated; bounds of their kernels, as in coursework.kernel.limits
+    sandbox: bool = True
+    limits: Mapping[str, int] = field(factory=dict)
+    #: address of a Dask scheduler whose workers run the submissions; without it, processes of this machine do
+    scheduler: str | None = None
+    #: keep each executed notebook, which holds hidden parameters, in the folder of results
+    keep_notebooks: bool = False
+
+
+@frozen
+class Plan:
+    """What a run has to do."""
+
+    tasks: dict[str, Task]
+    #: in the order in which they run: the key of each unit, its submission and digests of what decides its grade
+    todo: list[tuple[str, Submission, dict[str, str]]]
+    total: int
 
 
 def grade(
     project: Project,
-    folder: Path,
+    where: Path | str | Sequence[Submission],
     out: Path,
     ids: Sequence[str],
     *,
-    hidden: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    hidden: Mapping[str, Hidden | Sequence[Mapping[str, Any]]] | None = None,
+    policy: Policy | None = None,
     settings: Settings | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
+    run: Callable[..., str] = work,
 ) -> list[Graded]:
     """Grade every student's submission of `ids`; what is already in `out`'s gradebook is not run again.
+
+    Args:
+        where: a folder, an address that fsspec knows, or what `find_submissions` found there.
+        policy: kept in the gradebook; without it the one that is kept there goes on.
+        run: what a worker does with a submission; the tests and the benchmarks put something cheaper in its place.
 
     Raises:
         GradingError, GradebookError, AuthoringError: grading cannot start or go on; what is graded is kept.
     """
     settings = settings or Settings()
-    submissions = find_submissions(folder, ids)
+    found = find_submissions(where, ids) if isinstance(where, Path | str) else where
+    submissions = [one for one in found if one.exercise in ids]
     with Gradebook(out / "gradebook.sqlite") as book:
-        tasks = {}
-        for id in ids:
-            sets = list((hidden or {}).get(id, [])) or book.hidden(id) or draw_hidden(project.load(id))
-            tasks[id] = prepare(project, id, sets)
-            book.keep_hidden(id, tasks[id].sets)
-            book.forget_others(id, {s.student for s in submissions if s.exercise == id})
-        todo = []
-        for submission in submissions:
-            key = _key(submission, tasks[submission.exercise], settings)
-            if book.has(key):
-                book.point_to(submission.student, submission.exercise, key)
-            else:
-                todo.append((key, submission))
-        _run_all(todo, tasks, book, settings, len(submissions), progress)
+        book.claim()
+        book.begin()
+        if policy is not None:
+            book.keep_policy(policy)
+        made = plan(project, submissions, ids, book, hidden or {}, settings)
+        _run_all(made, book, settings, out, progress, run)
+        book.end()
         return book.current()
 
 
-def _key(submission: Submission, task: Task, settings: Settings) -> str:
-    digest = hashlib.sha256(task.fingerprint.encode())
-    digest.update(json.dumps([submission.student, submission.notes, settings.cell_timeout]).encode())
-    path = submission.path
-    if path is not None and not path.is_symlink() and path.is_file() and path.stat().st_size <= nb.MAX_BYTES:
-        try:
-            digest.update(path.read_bytes())
-        except OSError as error:
-            digest.update(str(error).encode())
-    elif path is not None:
-        digest.update(f"{path.is_symlink()} {path.is_file() and path.stat().st_size}".encode())
-    else:
-        digest.update(b"missing")
-    return digest.hexdigest()
-
-
-def _run_all(
-    todo: list[tuple[str, Submission]],
-    tasks: Mapping[str, Task],
+def plan(
+    project: Project,
+    submissions: Sequence[Submission],
+    ids: Sequence[str],
     book: Gradebook,
+    hidden: Mapping[str, Hidden | Sequence[Mapping[str, Any]]],
     settings: Settings,
-    total: int,
-    progress: Callable[[Progress], None],
-) -> None:
-    skipped, started = total - len(todo), time.monotonic()
-    running: dict[Future, _Started] = {}
-    queue = iter(todo)
-    pool = _pool(settings)
-    done = 0
+) -> Plan:
+    """What is to be run, after what the gradebook holds already was made current."""
+    policy = book.policy()
+    tasks = {}
+    for id in ids:
+        kept = book.hidden(id)
+        given = hidden.get(id) or (Hidden.from_data(kept) if kept else None) or draw_hidden(project.load(id))
+        tasks[id] = prepare(project, id, given, book)
+        book.keep_hidden(id, evolve(tasks[id].hidden, sets=tuple(tasks[id].sets)).to_data())
+    wanted = list(_that_count(submissions, policy))
+    for id in ids:
+        book.forget_others(id, {(s.student, s.attempt) for s in wanted if s.exercise == id})
+    todo, held = [], []
+    for submission in wanted:
+        basis = _basis(submission, tasks[submission.exercise], settings)
+        key = _digest([submission.student, submission.exercise, submission.notes, basis])
+        if book.has(key):
+            held.append((submission.student, submission.exercise, submission.attempt, submission.at, key))
+        else:
+            todo.append((key, submission, basis))
+    book.point_all(held)
+    return Plan(tasks, todo, len(wanted))
 
-    def report() -> None:
-        left = (time.monotonic() - started) / done * (len(todo) - done) if done else None
-        progress(Progress(done + skipped, total, skipped, left))
 
-    def start(one: _Started, sets: list[dict[str, Any]]) -> None:
-        nonlocal pool
-        arguments = (nb.text_of(one.spliced.notebook), sets, settings.cell_timeout)
-        try:
-            future = pool.submit(run_submission, *arguments)
-        except BrokenProcessPool:
-            pool.shutdown(wait=False, cancel_futures=True)
-            pool = _pool(settings)
-            future = pool.submit(run_submission, *arguments)
-        running[future] = one
+def _that_count(submissions: Iterable[Submission], policy: Policy) -> Iterator[Submission]:
+    """All attempts where the best counts, else the last one."""
+    last: dict[tuple[str, str], Submission] = {}
+    for one in submissions:
+        if policy.rules(one.exercise).attempts == "best":
+            yield one
+            continue
+        other = last.get((one.student, one.exercise))
+        if other is None or (one.at or 0, one.attempt) >= (other.at or 0, other.attempt):
+            last[one.student, one.exercise] = one
+    yield from last.values()
 
-    report()
-    try:
-        while True:
-            while len(running) < 2 * settings.workers and (entry := next(queue, None)) is not None:
-                key, submission = entry
-                task = tasks[submission.exercise]
-                spliced = _read(submission, task)
-                if isinstance(spliced, Graded):
-                    book.keep(key, spliced)
-                    done += 1
-                else:
-                    start(_Started(key, submission, spliced), task.sets)
-            if not running:
-                break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                one = running.pop(future)
-                task = tasks[one.submission.exercise]
-                graded = _judged(future, one, task)
-                wrong = any(v.status is Status.WRONG for v in graded.verdicts)
-                if wrong and one.graded is None and task.published and task.published not in task.sets:
-                    # Once more with the parameters that the learner knew: is the answer written for those alone?
-                    start(evolve(one, graded=graded), [task.published])
-                    continue
-                book.keep(one.key, graded)
-                done += 1
-            report()
-        report()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+
+def _basis(submission: Submission, task: Task, settings: Settings) -> dict[str, str]:
+    """Digests of what decides a grade, by the names that `gradebook.BECAUSE` explains."""
+    file = submission.file.digest() if submission.file else ""
+    return {**task.of(submission.student).basis, "file": file, "limits": _digest(_limits(settings))}
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    """What of the settings bounds a submission."""
+    return {"cell_timeout": settings.cell_timeout, "sandbox": settings.sandbox, "limits": dict(settings.limits)}
 
 
 @frozen
@@ -497,77 +460,144 @@ class _Started:
 
     key: str
     submission: Submission
+    basis: dict[str, str]
+    task: Task
     spliced: nb.Spliced
     graded: Graded | None = None
 
 
-def _pool(settings: Settings) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(settings.workers, context, initializer=_end_with, initargs=(os.getpid(),))
+def _run_all(
+    made: Plan,
+    book: Gradebook,
+    settings: Settings,
+    out: Path,
+    progress: Callable[[Progress], None],
+    run: Callable[..., str],
+) -> None:
+    """Run what is to be run; no more submissions are in memory than workers can be kept busy with."""
+    skipped, started = made.total - len(made.todo), time.monotonic()
+    queue = iter(made.todo)
+    done = 0
+
+    def report() -> None:
+        left = (time.monotonic() - started) / done * (len(made.todo) - done) if done else None
+        progress(Progress(done + skipped, made.total, skipped, left))
+
+    def keep(one: _Started, graded: Graded) -> None:
+        nonlocal done
+        book.keep(one.key, graded, one.basis, _shapes(one.task, one.spliced))
+        done += 1
+        report()
+
+    def submit(workers: Workers, one: _Started, sets: list[dict[str, Any]]) -> None:
+        how = {**_limits(settings), "keep": settings.keep_notebooks and one.graded is None}
+        how["hidden"] = out_of_sight[one.submission.exercise]
+        workers.submit(one, run, nb.text_of(one.spliced.notebook), sets, how)
+
+    def fill(workers: Workers) -> None:
+        nonlocal done
+        while workers.room and (entry := next(queue, None)) is not None:
+            key, submission, basis = entry
+            task = made.tasks[submission.exercise].of(submission.student)
+            spliced = _read(submission, task)
+            if isinstance(spliced, Graded):
+                book.keep(key, spliced, basis)
+                done += 1
+                report()
+            else:
+                submit(workers, _Started(key, submission, basis, task, spliced), task.sets)
+
+    report()
+    out_of_sight = {id: _out_of_sight(task) if settings.sandbox else [] for id, task in made.tasks.items()}
+    expects = (isolated_engine if settings.sandbox and run is work else engine, engine())
+    with Workers(min(settings.workers, len(made.todo)), settings.scheduler, expects) as workers:
+        fill(workers)
+        while len(workers):
+            for one, result in workers.finished():
+                fill(workers)  # first: judging takes a moment, in which no worker should wait
+                graded = _judged(result, one, out if settings.keep_notebooks else None)
+                wrong = any(v.status is Status.WRONG for v in graded.verdicts)
+                task = one.task
+                if wrong and one.graded is None and task.published and task.published not in task.sets:
+                    # Once more with the parameters that the learner knew: is the answer written for those alone?
+                    submit(workers, evolve(one, graded=graded), [task.published])
+                else:
+                    keep(one, graded)
+            fill(workers)
+    report()
 
 
-def _end_with(grader: int) -> None:
-    """In a worker: end, and let its kernels end, when the grader was killed and could not tell its workers."""
-
-    def watch() -> None:
-        while os.getppid() == grader:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _shapes(task: Task, spliced: nb.Spliced) -> dict[str, str]:
+    """By question, what an answer's code looks like where it says something of its author."""
+    return {
+        name: shape(cells, [task.stubs[name]], {stream(task.reference[name])})
+        for name, cells in spliced.sources.items()
+        if cells
+    }
 
 
 def _read(submission: Submission, task: Task) -> nb.Spliced | Graded:
     """A submission set into its exercise, or its result where it cannot be."""
-    path = submission.path
-    if path is None:
+    if submission.file is None:
         return _ungraded(submission, task, "missing", "No notebook was handed in for this exercise.")
-    if path.is_symlink():
-        return _ungraded(submission, task, "unreadable", "It is a link, and links are not followed: hand in the file.")
     try:
-        spliced = nb.splice(task.pristine, nb.read(path))
+        return nb.splice(task.pristine, nb.parse_bytes(submission.file.read()))
     except nb.NotebookError as error:
         text = str(error)
         return _ungraded(submission, task, "unreadable", f"{text[:1].upper()}{text[1:]}.")
     except Exception as error:  # one odd file must not stop the batch
         return _ungraded(submission, task, "unreadable", f"It cannot be read ({type(error).__name__}).")
-    return spliced
 
 
 def _ungraded(submission: Submission, task: Task, state: str, problem: str) -> Graded:
     answers = tuple(
         Verdict(q.name, Status.BLANK, 0.0, q.points, problem, expected=q.asks) for q in task.exercise.questions.values()
     )
-    file = submission.path.name if submission.path else ""
-    return Graded(submission.student, submission.exercise, file, state, answers, problem, submission.notes)
+    return _about(submission, state, answers, problem)
 
 
-def _judged(future: Future, one: _Started, task: Task) -> Graded:
-    submission, spliced = one.submission, one.spliced
+def _about(submission: Submission, state: str, answers: tuple[Verdict, ...], problem: str = "") -> Graded:
+    file = submission.file.name if submission.file else ""
+    return Graded(
+        submission.student, submission.exercise, file, state, answers, problem, submission.notes,
+        attempt=submission.attempt, at=submission.at,
+    )  # fmt: skip
+
+
+def _judged(result: str | Exception, one: _Started, keep_in: Path | None) -> Graded:
+    submission, spliced, task = one.submission, one.spliced, one.task
     notes = (*submission.notes, *spliced.repairs)
-    try:
-        results = future.result()
-    except BrokenProcessPool:
+    if isinstance(result, Exception):
         if one.graded is not None:
             return one.graded
-        ended = "The grader's own worker process was ended while this notebook ran: run the same command again."
-        return evolve(_ungraded(submission, task, "not run", ended), notes=notes, flags=("not run",))
-    except Exception as error:
-        if one.graded is not None:
-            return one.graded
-        words = f"The notebook could not be run: {type(error).__name__}: {str(error)[:300]}"
+        words = f"The notebook could not be run: {type(result).__name__}: {str(result)[:300]}"
+        if isinstance(result, WorkerLost):
+            words = "The grader's own worker process was ended while this notebook ran: run the same command again."
         return evolve(_ungraded(submission, task, "not run", words), notes=notes, flags=("not run",))
-    seconds = sum(result["seconds"] for result in results)
+    results = json.loads(result)
+    seconds = sum(each["seconds"] for each in results)
     if one.graded is not None:
         return _with_hard_coded(one.graded, hard_coded(task, one.graded.verdicts, results[0], spliced), seconds)
+    if keep_in is not None:
+        _keep_notebooks(keep_in, submission, results)
     found = verdicts(task, spliced, results)
     flags = [
         f"{v.question}: {v.status}" for v in found if v.status in (Status.OUT_OF_BOUNDS, Status.TIMEOUT, Status.CRASHED)
     ]
-    name = submission.path.name if submission.path else ""
-    return Graded(
-        submission.student, submission.exercise, name, "graded", tuple(found), "", notes, tuple(flags), seconds
-    )
+    return evolve(_about(submission, "graded", tuple(found)), notes=notes, flags=tuple(flags), seconds=seconds)
+
+
+def _keep_notebooks(out: Path, submission: Submission, results: Sequence[Mapping[str, Any]]) -> None:
+    """Write what was executed to `notebooks/<student>/<part>/<slug>.ipynb`, whole or not at all."""
+    place = out / "notebooks" / file_name(submission.student) / submission.exercise
+    label = f".{file_name(submission.attempt)}" if submission.attempt else ""
+    for i, result in enumerate(results):
+        if "notebook" in result:
+            path = place.with_name(f"{place.name}{label}{f'.set{i + 1}' if len(results) > 1 else ''}.ipynb")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".{path.name}.part")
+            part.write_text(result["notebook"], encoding="utf-8", errors="replace")
+            os.replace(part, path)
 
 
 def _with_hard_coded(graded: Graded, questions: Sequence[str], seconds: float) -> Graded:

@@ -10,16 +10,25 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from attrs import frozen
-from nbformat import NotebookNode
 
 from coursework.source import defined_by, parsed
+
+# nbformat brings jsonschema, which compiles a grammar of internationalised addresses if its package is there: 0.9 s of
+# CPU in each process, for a format that no notebook has. It does without where the package cannot be imported.
+_hidden = sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+import nbformat  # noqa: E402
+from nbformat import NotebookNode  # noqa: E402
+
+if _hidden is None:
+    del sys.modules["rfc3987_syntax"]
 
 MAX_BYTES = 20_000_000
 MAX_CELLS = 2_000
@@ -45,12 +54,18 @@ def read(path: Path) -> NotebookNode:
             raise NotebookError("there is no such file" if not path.exists() else "it is not a regular file")
         if path.stat().st_size > MAX_BYTES:
             raise NotebookError(f"it is larger than {MAX_BYTES // 10**6} MB: clear its outputs")
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise NotebookError("it is not a notebook: its bytes are not UTF-8 text") from None
+        data = path.read_bytes()
     except OSError as error:
         raise NotebookError(f"it cannot be read: {error.strerror or error}") from None
-    return parse(text)
+    return parse_bytes(data)
+
+
+def parse_bytes(data: bytes) -> NotebookNode:
+    """A notebook from what a file holds; errors as for `read`."""
+    try:
+        return parse(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise NotebookError("it is not a notebook: its bytes are not UTF-8 text") from None
 
 
 def parse(text: str) -> NotebookNode:

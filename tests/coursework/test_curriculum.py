@@ -12,7 +12,7 @@ demo:
   title: Demo
   chapters:
     stats: [A few numbers, AB]
-    later: {title: Much later, tracks: B}
+    later: [Much later, B, [demo/stats]]
 end:
   title: The end
   chapters:
@@ -45,6 +45,7 @@ def test_chapters_are_numbered_through_the_course(course, book):
         ("demo:\n  chapters: {a: [T, A]}", "a part needs `title` and `chapters`"),
         ("demo:\n  title: T\n  chapters: {a: [T]}", "a part needs `title` and `chapters`, a chapter its title"),
         ("", "a part needs"),
+        (CURRICULUM.replace("[demo/stats]", "[demo/stat]"), "demo/later needs 'demo/stat', which is no chapter"),
     ],
 )
 def test_what_is_no_curriculum_is_refused_with_the_rule(course, book, text, says):

@@ -1,0 +1,69 @@
+"""Formulas become MathML when the site is built, so that a page needs no script to show them.
+
+Not for JupyterLab, which sets the same TeX with MathJax.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any
+
+from docutils import nodes
+from math_core import LatexError, LatexToMathML
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+TEX = LatexToMathML()
+
+
+def mathml(tex: str, display: bool = False, location: Any = None) -> str:
+    """One formula as MathML. What cannot be set is warned about, which fails the build, and shown as its TeX."""
+    try:
+        return TEX.convert_with_local_state(tex.strip(), displaystyle=display)
+    except LatexError as error:
+        reason = str(error).splitlines()[0]
+        logger.warning("the formula %r cannot be set as MathML: %s", tex.strip(), reason, location=location)
+        return f"<code>{escape(tex)}</code>"
+
+
+LONG = 34  # characters of text from which an inline formula may be wider than a phone; browsers do not break them
+
+
+def inline_mathml(tex: str, location: Any = None) -> str:
+    """A formula in a line of text; a long one scrolls on a narrow screen."""
+    formula = mathml(tex, location=location)
+    long = len(re.sub("<[^>]+>", "", formula)) > LONG
+    return f'<span class="long-formula">{formula}</span>' if long else formula
+
+
+def inline(translator: Any, node: nodes.math) -> None:
+    translator.body.append(inline_mathml(node.astext(), location=node))
+    raise nodes.SkipNode
+
+
+#: A formula and the punctuation that follows it: a browser would break the line between them.
+PUNCTUATED = re.compile(r"(<math>(?:(?!</?math).)*</math>)([.,;:?!)\]’”%]+)")
+
+
+def keep_punctuation(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
+    """On `html-page-context`: no line of a page starts with the full stop that ends a formula."""
+    if "<math" in context.get("body", ""):
+        context["body"] = PUNCTUATED.sub(r'<span class="unbroken">\1\2</span>', context["body"])
+
+
+def block(translator: Any, node: nodes.math_block) -> None:
+    # A formula wider than the page scrolls in its box.
+    anchors = "".join(f'<span id="{escape(id)}"></span>' for id in node.get("ids", []))
+    number = f'<span class="equation-number">({node["number"]})</span>' if node.get("number") else ""
+    translator.body.append(
+        f'<div class="formula">{anchors}{mathml(node.astext(), display=True, location=node)}{number}</div>\n'
+    )
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.connect("html-page-context", keep_punctuation)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,53 @@
+"""The kernelspecs: what they say, and how they are put where Jupyter looks for them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from coursework.kernel import SANDBOX, WARM
+
+SPECS = {
+    WARM: ("Python (course)", "coursework-warm"),
+    SANDBOX: ("Python (course, isolated)", "coursework-sandbox"),
+}
+
+
+def kernelspec(name: str) -> dict:
+    display_name, provisioner = SPECS[name]
+    return {
+        # The command is an ordinary kernel's: what runs where there is no forking.
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": display_name,
+        "language": "python",
+        "interrupt_mode": "signal",
+        "metadata": {"debugger": name == WARM, "kernel_provisioner": {"provisioner_name": provisioner}},
+    }
+
+
+def folder_of(name: str, prefix: Path | None = None) -> Path:
+    return Path(prefix or sys.prefix) / "share" / "jupyter" / "kernels" / name
+
+
+def installed(prefix: Path | None = None) -> bool:
+    """Whether both kernelspecs are there and up to date."""
+    try:
+        return all(json.loads((folder_of(n, prefix) / "kernel.json").read_text()) == kernelspec(n) for n in SPECS)
+    except (OSError, ValueError):
+        return False
+
+
+def install(prefix: Path | None = None) -> list[Path]:
+    """Write the kernelspecs into the Python environment (or another prefix); the folders written.
+
+    Raises:
+        OSError: the environment cannot be written to.
+    """
+    folders = []
+    for name in SPECS:
+        folder = folder_of(name, prefix)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "kernel.json").write_text(json.dumps(kernelspec(name), indent=1) + "\n", encoding="utf-8")
+        folders.append(folder)
+    return folders
