@@ -288,7 +288,7 @@ def from_zero(weight, r, weeks):
     return _ripened(weight, r, weeks, start=0.0)
 
 
-@ripen.mistake("The slope of w^(2/3) is (2/3) w^(-1/3); the factor 2/3 is missing.")
+@ripen.mistake("The slope of a power has its exponent in front, as a factor; here that factor is missing.")
 def without_the_exponent(weight, r, weeks):
     return _ripened(weight, r, weeks, inner=1.0)
 

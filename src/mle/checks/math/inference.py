@@ -357,7 +357,7 @@ def _as_wide_as_readings(seed, n, m, error, seen):
 
 @interval.mistake(
     "Readings were resampled, as if each told something new. The readings of a station share its sensor and its water; "
-    "these intervals miss the truth most of the time.",
+    "these intervals miss the truth several times as often as they may.",
     seen=_as_wide_as_readings,
 )
 def readings_resampled(stations, error, draws, seed):

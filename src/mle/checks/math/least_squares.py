@@ -74,7 +74,7 @@ def intercept_last(X):
 
 
 @design_matrix.mistake(
-    "The ones have become a patient: they stand below each other in a column, not side by side in a row."
+    "The ones have become a patient, side by side in a row. They are a feature, which every patient has."
 )
 def ones_in_a_row(X):
     return np.vstack([np.ones(X.shape[1]), X])
