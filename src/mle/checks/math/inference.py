@@ -439,7 +439,8 @@ def whole_error_on_each_side(stations, error, draws, seed):
 
 
 def _both_ends_low(seed, n, m, error, seen):
-    return bool(np.all(seen["high"] < _of_towns(seed, n, m)[0]))
+    below = np.all(seen["high"] < _of_towns(seed, n, m)[0])  # and narrow, which the stations' own means are not
+    return bool(below) and _width(seed, n, m, error, seen) < 0.7
 
 
 @interval.mistake(
