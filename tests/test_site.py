@@ -194,7 +194,7 @@ def test_no_page_names_another_host_for_what_it_loads(site):
         assert not [url for url in urls if outside.match(url)], path.name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # one that stays open is in the way of every other test of its worker that opens one
 def browser():
     with open_browser() as found:
         yield found

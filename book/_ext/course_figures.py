@@ -13,6 +13,7 @@ from PIL import Image
 from sphinx.application import Sphinx
 
 COLOURS = 256  # of the palette: on this course's figures no channel of a pixel changes by more than 9 of 255
+HEAVY = 90_000  # bytes; a figure above that gets fewer colours
 DENSITY = 1.6  # stored pixels to one of the page, where the notebook does not say how wide a figure is
 
 
@@ -28,8 +29,11 @@ def prepare(source: Path, width: int | None) -> tuple[Path, dict[str, Any]]:
         flat = Image.new("RGB", size, "white")
         flat.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)
     if not target.exists():
-        few = flat.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        few.convert("RGB").save(target, "WEBP", lossless=True, method=4)
+        for colours in (COLOURS, COLOURS // 2, COLOURS // 4):
+            few = flat.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            few.convert("RGB").save(target, "WEBP", lossless=True, method=4)
+            if target.stat().st_size < HEAVY:
+                break
     shown = round(size[0] / DENSITY) if not width else min(width, round(size[0] / DENSITY))
     attributes = {"width": shown, "height": round(size[1] * shown / size[0])}
     grey = flat.convert("L").resize((max(1, size[0] // 6), max(1, size[1] // 6)), Image.Resampling.BOX).histogram()

@@ -18,6 +18,7 @@ from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sphinx.application import Sphinx
 
@@ -76,7 +77,10 @@ def requirements(exercise: Path, root: Path) -> tuple[list[str], list[str]]:
 def banner(app: Sphinx, pagename: str) -> str:
     """The box below an exercise's title: a button, or why there is none."""
     root = Path(app.srcdir)
-    packages, missing = requirements(root / f"{pagename}.ipynb", root)
+    try:
+        packages, missing = requirements(root / f"{pagename}.ipynb", root)
+    except (nb.NotebookError, SyntaxError):  # course_site says what is wrong with it
+        return ""
     if missing:
         return (
             '<p class="run-here cannot">This exercise needs more than a browser has '
@@ -91,7 +95,15 @@ def banner(app: Sphinx, pagename: str) -> str:
         "pyodide": app.config.run_here_pyodide,
         "packages": packages,
     }
-    return f"<div class=\"run-here\" data-settings='{escape(json.dumps(settings))}' hidden></div>"
+    host = urlsplit(app.config.run_here_pyodide).netloc
+    about = "Python in this page, nothing to install" + (f"; it comes from {host} when you click." if host else ".")
+    # All of it from the start, so that nothing moves when the script comes; it is hidden where there are no scripts.
+    return (
+        f"<div class=\"run-here\" data-settings='{escape(json.dumps(settings))}'>"
+        '<button type="button" class="run-primary">Run here</button> '
+        f'<span class="run-about">{escape(about)}</span> <span role="status"></span></div>'
+        "<noscript><style>.run-here { display: none }</style></noscript>"
+    )
 
 
 def add_banner(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
@@ -99,6 +111,8 @@ def add_banner(app: Sphinx, pagename: str, templatename: str, context: dict[str,
     if not pagename.startswith("exercises/") or "body" not in context:
         return
     box = banner(app, pagename)
+    if not box:
+        return
     context["body"] = TITLE_END.sub(lambda end: end[0] + box, context["body"], count=1)
     app.add_css_file("run_here.css")
     if "cannot" not in box:

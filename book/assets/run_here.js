@@ -3,11 +3,14 @@
 "use strict";
 (() => {
   const box = document.querySelector(".run-here[data-settings]");
-  if (!box || !window.Worker || !window.WebAssembly) return;
+  if (!box) return;
+  if (!window.Worker || !window.WebAssembly) {
+    box.querySelector("[role=status]").textContent = "This browser cannot: use Binder or a clone.";
+    return;
+  }
   const settings = JSON.parse(box.dataset.settings);
   const absolute = (address) => new URL(address, document.baseURI).href;
   const pyodide = absolute(settings.pyodide);
-  const host = new URL(pyodide).host === location.host ? "" : new URL(pyodide).host;
   const KEY = `coursework.run.${settings.exercise}`;
 
   const make = (name, attributes = {}, ...children) => {
@@ -28,12 +31,10 @@
   try { kept = JSON.parse(localStorage.getItem(KEY)) || {}; } catch { /* as above */ }
   const keep = () => { try { localStorage.setItem(KEY, JSON.stringify(kept)); } catch { /* as above */ } };
 
-  const status = make("span", { role: "status" });
-  const run = button(Object.keys(kept).length ? "Run here, with what you wrote" : "Run here", () => begin(), { class: "run-primary" });
-  const about = make("span", { class: "run-about" },
-    `Python in this page, nothing to install${host ? `; it comes from ${host} when you click` : ""}.`);
-  box.append(run, " ", about, " ", status);
-  box.hidden = false;
+  const status = box.querySelector("[role=status]");
+  const run = box.querySelector(".run-primary");
+  if (Object.keys(kept).length) run.textContent = "Run here, with what you wrote";
+  run.addEventListener("click", () => begin());
 
   let notebook;
   let cells = [];

@@ -6,6 +6,9 @@ Not for drawing: lessons draw with Matplotlib itself, then hand the figure to `s
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -61,6 +64,25 @@ def show(figure: Figure, alt: str) -> None:
         raw=True,
         metadata={"image/png": {"alt": alt, "width": int(width)}},
     )
+
+
+def slider(draw: Callable[[Any], Figure], label: str, values: Sequence[Any]) -> None:
+    """A slider over `values` that shows the figure `draw(value)`, where a person sits before the notebook.
+
+    Elsewhere, as on a page or in a test, nothing: a lesson has a series of stills for those. Jupyter's server names
+    the session in the environment of each kernel that it starts for a document, and nothing else does.
+    """
+    if "JPY_SESSION_NAME" not in os.environ:
+        return
+    import ipywidgets
+
+    def show_one(value: Any) -> None:
+        figure = draw(value)
+        display(figure)
+        plt.close(figure)
+
+    choice = ipywidgets.SelectionSlider(options=list(values), description=label, continuous_update=False)
+    ipywidgets.interact(show_one, value=choice)
 
 
 use_style()

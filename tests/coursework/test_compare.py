@@ -159,3 +159,9 @@ def test_nearly_equal_is_a_matter_of_both_tolerances():
     assert difference(100.2, 100.0, rtol=1e-3, atol=0)
     assert difference(1e-10, 0.0, rtol=1e-3, atol=1e-9) is None
     assert difference(np.array([0.0, 1e-8]), np.zeros(2), atol=1e-9)
+
+
+def test_an_empty_array_is_of_the_right_kind_whatever_its_type():
+    assert difference(np.array([]), np.array([], dtype=bool)) is None  # what np.array makes of an empty list
+    assert difference(np.array([]), np.zeros((0, 2), dtype=bool)) is not None
+    assert difference([], np.array([], dtype=bool)) is not None

@@ -191,6 +191,13 @@ def test_an_interrupt_ends_a_cell_and_not_the_kernel():
 # ------------------------------------------------------------------------------------------- what is not shared
 
 
+def test_a_wide_table_prints_as_on_an_ordinary_kernel():
+    """pandas looks once, at its import, whether it stands in a terminal."""
+    code = "import pandas as pd\nprint(repr(pd.DataFrame({f'a column of some length {i}': [i] for i in range(8)})))"
+    with Kernel() as warm, Kernel("python3") as cold:
+        assert warm.run(code) == cold.run(code)
+
+
 def test_random_numbers_differ_from_kernel_to_kernel():
     code = "import random, numpy as np, scipy.stats\n"
     code += "print(random.random(), np.random.rand(), scipy.stats.norm.rvs())"

@@ -100,6 +100,9 @@ def load(names: Sequence[str]) -> list[str]:
                 importlib.import_module(name)
             except Exception:  # a package that does not import here must not stop the others
                 missing.append(name)
+    if "pandas" in sys.modules:
+        # It asks at its import whether it stands in a terminal, where it shows fewer columns. A kernel is none.
+        sys.modules["pandas"].set_option("display.max_columns", 20)
     return missing
 
 

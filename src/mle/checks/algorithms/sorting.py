@@ -631,6 +631,21 @@ def milliseconds_for_seconds(seed):
     return _extended(seed, min) / 3600
 
 
+@forecast.mistake("The median still carries what others used of the machine: noise only adds. Which run had the least?")
+def median_of_the_runs(seed):
+    return _extended(seed, np.median) / 3.6e6
+
+
+@forecast.mistake("These are seconds. Asked are hours.", credit=0.5)
+def seconds(seed):
+    return _extended(seed, min) / 1000
+
+
+@forecast.mistake("These are still the benchmark's milliseconds. Asked are hours.", credit=0.5)
+def still_milliseconds(seed):
+    return _extended(seed, min)
+
+
 @forecast.mistake("This extends a straight line through the times themselves. Are the times in proportion to the rows?")
 def straight_line(seed):
     times = benchmark(seed)

@@ -216,8 +216,8 @@ ripen = exercise.question(
     objectives=[1],
     call="ripen(weight, r, weeks)",
     asks="a tuple of three numbers: the weight, its slope in the first weight, its slope in r",
-    rtol=1e-8,
-    atol=1e-10,
+    rtol=1e-11,
+    atol=1e-13,
     hints=(
         "One week first: new = w - r * w ** (2 / 3). What is its slope in w, and in r, the other held?",
         "r moves the new weight directly, and it has moved the old weight already. The old slopes come with the "
@@ -259,6 +259,27 @@ def _ripened(weight, r, weeks, start=1.0, carried=True, direct=True, inner=2 / 3
     return w, in_weight, in_r
 
 
+def _nearly(weight, r, weeks, output):
+    """Slopes right to five digits and not to eleven, as a difference makes them."""
+    if weeks == 0:
+        return False
+    off = np.abs(np.array(output[1:]) / np.array(_ripened(weight, r, weeks)[1:]) - 1)
+    return bool(off.max() < 1e-5 and off.max() > 1e-11)
+
+
+@ripen.mistake(
+    "These slopes are right to some digits and no further, as differences are. Carry them along week by week.",
+    credit=0.25,
+    seen=_nearly,
+)
+def by_differences(weight, r, weeks):
+    def after(w, r):
+        return _ripened(w, r, weeks)[0]
+
+    in_weight = (after(weight + 1e-5, r) - after(weight - 1e-5, r)) / 2e-5
+    return after(weight, r), in_weight, (after(weight, r + 1e-5) - after(weight, r - 1e-5)) / 2e-5
+
+
 @ripen.mistake(
     "The slope in r is that of the last week alone. The weight before that week had moved with r as well: carry its "
     "slope along."
@@ -288,7 +309,7 @@ def from_zero(weight, r, weeks):
     return _ripened(weight, r, weeks, start=0.0)
 
 
-@ripen.mistake("The slope of w^(2/3) is (2/3) w^(-1/3); the factor 2/3 is missing.")
+@ripen.mistake("The slope of a power has its exponent in front, as a factor; here that factor is missing.")
 def without_the_exponent(weight, r, weeks):
     return _ripened(weight, r, weeks, inner=1.0)
 
@@ -322,6 +343,7 @@ TWICE = {  # typed result first; base is used on two paths of different lengths,
     "base": ("*", "milk", "milk"),
     "note": ("exp", "salt"),
 }
+GROWN = {"price": ("*", "grown", "milk"), "grown": ("exp", "rate"), "rate": ("-", "milk", "salt")}
 SUMS = {"total": ("+", "both", "milk"), "both": ("+", "milk", "salt"), "price": ("/", "total", "rent")}
 
 
@@ -371,6 +393,7 @@ def _(rng, cells, n):
     yield SUMS, _filled(SUMS, given), "price"
     yield sheet_of(rng, cells, n)
     yield sheet_of(rng, 2 * cells, 3)
+    yield GROWN, _filled(GROWN, {"milk": np.array([0.6, 1.1]), "salt": np.array([0.2, 0.3])}), "price"
     yield {}, {"milk": np.array([1.0, 2.0]), "salt": np.array([3.0, 4.0])}, "milk"
 
 
@@ -425,6 +448,30 @@ def _settled(sheet, values, result, order, add=True, slopes=_slopes):
             share = slope * owed[cell]
             owed[operand] = owed[operand] + share if add else share
     return owed
+
+
+def _one_rule_wrong(rule, wrong):
+    """The slopes, with the formula `rule` given the slopes `wrong(x, y)`."""
+
+    def slopes(cell, values):
+        op, *of = cell
+        if op != rule:
+            return _slopes(cell, values)
+        x, y = (values[name] for name in (of * 2)[:2])
+        return list(zip(of, wrong(x, y), strict=False))
+
+    return slopes
+
+
+@settle.mistake("The slope of exp(x) is exp(x) itself, the cell's own value, and not x.", credit=0.5)
+def exp_gives_its_argument(sheet, values, result):
+    return _settled(sheet, values, result, _order(sheet, result), slopes=_one_rule_wrong("exp", lambda x, y: (x, x)))
+
+
+@settle.mistake("In a difference the second cell pulls the result down: its slope is -1.", credit=0.5)
+def minus_forgotten(sheet, values, result):
+    ones = _one_rule_wrong("-", lambda x, y: (np.ones_like(x), np.ones_like(x)))
+    return _settled(sheet, values, result, _order(sheet, result), slopes=ones)
 
 
 @settle.mistake("A cell that is used twice keeps the last debt only: a second one must be added, not written over it.")

@@ -99,6 +99,21 @@ def power_turned_round(sigma, delta, alpha, power):
     return int(np.ceil(2 * (_z(alpha, 1 - power) * sigma / delta) ** 2))
 
 
+@per_arm.mistake("The power has one side: the trial is to show the effect where it is. Only alpha is halved.")
+def power_halved_too(sigma, delta, alpha, power):
+    return int(np.ceil(2 * (_z(alpha, (1 + power) / 2) * sigma / delta) ** 2))
+
+
+@per_arm.mistake("The two z are added before they are squared: (z_a + z_b)² is not z_a² + z_b².")
+def squares_added(sigma, delta, alpha, power):
+    return int(np.ceil(2 * (_z(alpha, 0.5) ** 2 + _z(1, power) ** 2) * (sigma / delta) ** 2))
+
+
+@per_arm.mistake("The number is not rounded yet. A till cannot sell part of a basket: round up.", credit=0.75)
+def not_rounded(sigma, delta, alpha, power):
+    return float(2 * (_z(alpha, power) * sigma / delta) ** 2)
+
+
 @per_arm.mistake("The number was rounded down, and falls short of the power by a hair.", credit=0.5)
 def rounded_down(sigma, delta, alpha, power):
     return int(2 * (_z(alpha, power) * sigma / delta) ** 2)
@@ -191,6 +206,18 @@ def on_the_others(pence, asked, shift):
 )
 def by_regression(pence, asked, shift):
     return _within(pence, asked, shift, lambda here, asked: (here & asked).sum() * (here & ~asked).sum() / here.sum())
+
+
+@effect_of_asking.mistake(
+    "Each shift's level was taken out, and then all asked baskets were compared with all others. That shrinks the "
+    "differences where few or nearly all were asked. Take the difference within each shift.",
+    credit=0.25,
+)
+def levels_taken_out(pence, asked, shift):
+    rest = pence.astype(float)
+    for label in np.unique(shift):
+        rest[shift == label] -= pence[shift == label].mean()
+    return float(rest[asked].mean() - rest[~asked].mean())
 
 
 @effect_of_asking.mistake("The others less the asked: the sign is turned round.", credit=0.5)
@@ -511,6 +538,16 @@ def added(sales, told, columns, written, start):
 )
 def positive_only(sales, told, columns, written, start):
     return _adjusted(sales, told, _best(sales, columns, written < start, size=lambda r: r))
+
+
+@sharpened.mistake("The column was subtracted whole, as if sales followed it one for one. Subtract theta times it.")
+def one_for_one(sales, told, columns, written, start):
+    return _adjusted(sales, told, _best(sales, columns, written < start), lambda x, y: 1.0)
+
+
+@sharpened.mistake("The difference is the others less the told. Asked is the told less the others.", credit=0.5)
+def others_less_told(sales, told, columns, written, start):
+    return -_adjusted(sales, told, _best(sales, columns, written < start))
 
 
 # --------------------------------------------------------------------------------------------------- 6 stops

@@ -100,6 +100,31 @@ def ties_left_out(observed, shuffled):
     return float((1 + np.sum(np.abs(shuffled) > abs(observed))) / (1 + len(shuffled)))
 
 
+@p_value.mistake(
+    "Two things at once: only the upper end is counted, and the observed labelling is missing. Count how far a shuffle "
+    "is from zero, and count the labelling that was drawn as one of them."
+)
+def upper_side_without_the_observed(observed, shuffled):
+    return float(np.mean(shuffled >= observed))
+
+
+@p_value.mistake(
+    "The shuffles have lost their signs and the observed difference has not: a negative one is then reached by every "
+    "shuffle. Compare sizes with sizes.",
+    credit=0.5,
+)
+def sign_kept_on_one_side(observed, shuffled):
+    return float((1 + np.sum(np.abs(shuffled) >= observed)) / (1 + len(shuffled)))
+
+
+@p_value.mistake(
+    "The observed labelling is counted above the line and not below it: it is one labelling more among all of them.",
+    credit=0.5,
+)
+def one_added_above_only(observed, shuffled):
+    return float((1 + np.sum(np.abs(shuffled) >= abs(observed))) / len(shuffled))
+
+
 @p_value.mistake("This counts the shuffles that are nearer to zero than the observed one. Far ones speak against it.")
 def turned_round(observed, shuffled):
     return float((1 + np.sum(np.abs(shuffled) <= abs(observed))) / (1 + len(shuffled)))
@@ -209,6 +234,29 @@ def one_side_with_effect(p, base, effect):
 
     z = stats.norm.isf(p / 2)
     return _nothing(z, base, stats.norm.pdf(z - effect) / (2 * stats.norm.pdf(z)))
+
+
+@nothing_behind.mistake(
+    "The densities are compared at z alone. A two-sided p does not say on which side the estimate lies, so -z counts "
+    "too, with an effect and without.",
+    credit=0.5,
+)
+def one_side_on_both(p, base, effect):
+    from scipy import stats
+
+    z = stats.norm.isf(p / 2)
+    return _nothing(z, base, stats.norm.pdf(z - effect) / stats.norm.pdf(z))
+
+
+@nothing_behind.mistake(
+    "The power stands where a density belongs: this is the share among all results with this p-value *or a smaller "
+    "one*. Yours came out with exactly this one.",
+    credit=0.5,
+)
+def power_of_one_side(p, base, effect):
+    from scipy import stats
+
+    return _nothing(0.0, base, stats.norm.sf(stats.norm.isf(p / 2) - effect) / p)
 
 
 @nothing_behind.mistake("This is the probability that the additive works. Asked is the other one.", credit=0.5)
@@ -357,7 +405,7 @@ def _as_wide_as_readings(seed, n, m, error, seen):
 
 @interval.mistake(
     "Readings were resampled, as if each told something new. The readings of a station share its sensor and its water; "
-    "these intervals miss the truth most of the time.",
+    "these intervals miss the truth several times as often as they may.",
     seen=_as_wide_as_readings,
 )
 def readings_resampled(stations, error, draws, seed):
@@ -390,6 +438,20 @@ def whole_error_on_each_side(stations, error, draws, seed):
     return _ends(_stations_bootstrap(stations, draws, seed), 2 * error)
 
 
+def _both_ends_low(seed, n, m, error, seen):
+    below = np.all(seen["high"] < _of_towns(seed, n, m)[0])  # and narrow, which the stations' own means are not
+    return bool(below) and _width(seed, n, m, error, seen) < 0.7
+
+
+@interval.mistake(
+    "Both ends lie below the mean of the readings. np.percentile counts from 0 to 100, np.quantile from 0 to 1.",
+    seen=_both_ends_low,
+)
+def percent_for_share(stations, error, draws, seed):
+    low, high = np.percentile(_stations_bootstrap(stations, draws, seed), [error / 2, 1 - error / 2])
+    return float(low), float(high)
+
+
 def _one_standard_error(seed, n, m, error, seen):
     from scipy import stats
 
@@ -410,7 +472,9 @@ def plus_minus_one(stations, error, draws, seed):
 @interval.mistake(
     "Each station counts once here. Asked is the mean of all readings, and stations that are read more often weigh "
     "more.",
-    seen=lambda seed, n, m, error, seen: abs(_off_centre(seed, n, m, seen) - 1) < 0.25,
+    seen=lambda seed, n, m, error, seen: (
+        abs(_off_centre(seed, n, m, seen) - 1) < 0.25 and _width(seed, n, m, error, seen) > 0.7
+    ),
 )
 def station_means(stations, error, draws, seed):
     means = np.array([s.mean() for s in stations])
@@ -680,6 +744,7 @@ def _(rng, error, n):
     yield np.array([0.02, 0.01, 0.04]), 0.05
     yield np.array([0.9, 0.011, 0.3, 0.012, 0.02]), 0.05
     yield np.array([0.6, 0.3, 0.9]), error
+    yield np.array([0.5, 0.125, 0.75, 0.1]), 0.25  # the second is on its line exactly, in binary too
     yield np.array([0.049]), 0.05
     yield np.array([]), error
 
@@ -744,3 +809,26 @@ def own_line_only(p, share):
 def in_sorted_order(p, share):
     passes = np.flatnonzero(np.sort(p) <= _line(p, share))
     return np.arange(len(p)) <= (passes.max() if len(passes) else -1)
+
+
+@worth_a_visit.mistake(
+    "A p-value exactly on its line is left out. The procedure asks for at most share * k / m, so it passes.", credit=0.5
+)
+def strictly_below_the_line(p, share):
+    passes = np.flatnonzero(np.sort(p) < _line(p, share))
+    return _from_sorted(p, np.arange(len(p)) <= (passes.max() if len(passes) else -1))
+
+
+@worth_a_visit.mistake(
+    "The ranks start at 0 here. The smallest p-value is number 1, and its line is share / m.", credit=0.5
+)
+def ranks_from_zero(p, share):
+    passes = np.flatnonzero(np.sort(p) <= share * np.arange(len(p)) / max(1, len(p)))
+    return _from_sorted(p, np.arange(len(p)) <= (passes.max() if len(passes) else -1))
+
+
+@worth_a_visit.mistake(
+    "The p-values are compared with the lines in the order of the stations. The lines belong to the sorted p-values."
+)
+def not_sorted(p, share):
+    return p <= _line(p, share)

@@ -74,7 +74,7 @@ def intercept_last(X):
 
 
 @design_matrix.mistake(
-    "The ones have become a patient: they stand below each other in a column, not side by side in a row."
+    "The ones have become a patient, side by side in a row. They are a feature, which every patient has."
 )
 def ones_in_a_row(X):
     return np.vstack([np.ones(X.shape[1]), X])
@@ -205,6 +205,7 @@ def _(rng, n):
     yield np.array([-2.0, 1.0, 2.0])
     yield np.array([0.0, 3.0, 4.0])
     yield np.array([1.0, 1e-9])  # its norm rounds to 1
+    yield np.array([-1.0, 1e-9])  # and here on the other side
     yield np.array([5.0, 0.0, 0.0])
     yield np.array([7.0])
 
@@ -231,6 +232,16 @@ def _(x, v):
 def cancels(x):
     v = x.copy()
     v[0] -= np.linalg.norm(x)
+    with np.errstate(invalid="ignore"):
+        return v / np.linalg.norm(v)
+
+
+@reflector.mistake(
+    "The norm is always added. Where x points down the axis, its first entry and the norm cancel: look at the sign."
+)
+def always_added(x):
+    v = x.copy()
+    v[0] += np.linalg.norm(x)
     with np.errstate(invalid="ignore"):
         return v / np.linalg.norm(v)
 
@@ -320,9 +331,9 @@ def backward_error(A, b, x):
     return np.sqrt(np.sum((sigma * (U.T @ r)) ** 2 / against)) / sigma[0]
 
 
-@solve.property("there is one finite coefficient for each column")
+@solve.property("the answer is an array with one finite coefficient for each column")
 def _(A, b, x):
-    return x.shape == (A.shape[1],) and np.isfinite(x).all()
+    return isinstance(x, np.ndarray) and x.shape == (A.shape[1],) and np.isfinite(x).all()
 
 
 @solve.property("the residual is orthogonal to every column, to within rounding")
@@ -461,6 +472,9 @@ def _(rng, n, p):
     A = rng.normal(size=(n, p))
     A[:, -1] = 0
     tables.append((A, 1))
+    # Between u and 2 u, and between kappa and a Frobenius norm's, the answers part: 0.2 digits and more on each side.
+    tables.append((np.diag([1.0, 10**-5.9]), 4))
+    tables.append((np.diag([1.0, 1.0, 1.0, 10**-5.8]), 4))
     for i in rng.permutation(len(tables)):
         yield tables[i]
 
@@ -499,6 +513,25 @@ def natural_logarithm(A, digits):
 def always_float64(A, digits):
     lost = np.log10(np.linalg.cond(A))
     return _digits_left(A, 2 * lost, lost, digits, carried=-np.log10(np.finfo(float).eps / 2))
+
+
+@choose_solver.mistake(
+    "It counts from eps, and the question from u, half of it: a number carries 0.3 digits more than that.", credit=0.5
+)
+def eps_for_u(A, digits):
+    lost = np.log10(np.linalg.cond(A))
+    return _digits_left(A, 2 * lost, lost, digits, carried=-np.log10(np.finfo(A.dtype).eps))
+
+
+@choose_solver.mistake(
+    "The condition number is the largest singular value over the smallest. Frobenius norms give a larger one.",
+    credit=0.5,
+)
+def frobenius_condition(A, digits):
+    sigma = np.linalg.svd(A, compute_uv=False)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lost = np.log10(np.sqrt(np.sum(sigma**2) * np.sum(sigma**-2.0)))
+    return _digits_left(A, 2 * lost, lost, digits)
 
 
 @choose_solver.mistake("QR is safe here, and costs twice as much as a solver that would have left enough digits.")

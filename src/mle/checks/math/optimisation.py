@@ -205,13 +205,16 @@ descend = exercise.question(
 
 @descend.probes
 def _(rng, p, kappa, fraction):
-    H = _furnace(rng, p, kappa, 4.0)
-    yield H, H @ rng.uniform(20, 60, p), rng.uniform(20, 60, p), fraction / 4.0, 0.003, 100_000
-    yield np.diag([4.0, 0.01]), np.array([8.0, 0.5]), np.array([2.5, 20.0]), 0.3, 0.0021, 5_000
-    yield H, H @ rng.uniform(20, 60, p), rng.uniform(20, 60, p), fraction / 4.0, 1e-12, 7
-    yield np.diag([4.0, 1.0]), np.array([4.0, 1.0]), np.array([2.0, 2.0]), 0.55, 0.01, 12
-    yield np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([3.0, 3.0]), np.array([1.0, 1.0]), 0.3, 0.001, 100
+    # The short ones first: they are easier to read in a message, and most mistakes show there.
     yield np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([3.0, 0.0]), np.array([0.0, 0.0]), 0.3, 0.001, 100
+    yield np.eye(2), np.zeros(2), np.array([3.0, 4.0]), 0.5, 5.0, 10  # the gradient is as long as the tolerance
+    yield np.eye(2), np.zeros(2), np.array([12.0, 16.0]), 0.5, 6.0, 2  # it arrives with the last step
+    yield np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([3.0, 3.0]), np.array([1.0, 1.0]), 0.3, 0.001, 100
+    yield np.diag([4.0, 1.0]), np.array([4.0, 1.0]), np.array([2.0, 2.0]), 0.55, 0.01, 12
+    yield np.diag([4.0, 0.01]), np.array([8.0, 0.5]), np.array([2.5, 20.0]), 0.3, 0.0021, 5_000
+    H = _furnace(rng, p, kappa, 4.0)
+    yield H, H @ rng.uniform(20, 60, p), rng.uniform(20, 60, p), fraction / 4.0, 1e-12, 7
+    yield H, H @ rng.uniform(20, 60, p), rng.uniform(20, 60, p), fraction / 4.0, 0.003, 100_000
 
 
 @descend.property("it says converged exactly where the gradient is no longer than the tolerance")
@@ -308,6 +311,41 @@ def one_entry_at_a_time(H, c, x, step, tolerance, max_steps):
 def always_converged(H, c, x, step, tolerance, max_steps):
     x, steps, _ = _descent(H, c, x, step, tolerance, max_steps, _norm)
     return x, steps, True
+
+
+@descend.mistake(
+    "It arrived with its last step and says that it did not: after the loop, look at the gradient once more.",
+    credit=0.5,
+)
+def last_step_not_looked_at(H, c, x, step, tolerance, max_steps):
+    x, steps, converged = _descent(H, c, x, step, tolerance, max_steps, _norm)
+    return x, steps, converged and steps < max_steps
+
+
+@descend.mistake(
+    "A gradient exactly as long as the tolerance is long enough to stop: *at most* includes it.", credit=0.5
+)
+def strictly_below(H, c, x, step, tolerance, max_steps):
+    return _descent(H, c, x, step, tolerance, max_steps, lambda g, x, b: _norm(g, x, b) * (1 + 1e-12))
+
+
+@descend.mistake(
+    "It looks at the gradient, steps all the same, and then stops: one step too far, and one too many at the start.",
+    credit=0.5,
+)
+def steps_then_stops(H, c, x, step, tolerance, max_steps):
+    x = x.astype(float)
+    for steps in range(1, max_steps + 1):
+        g = H @ x - c
+        x = x - step * g
+        if np.linalg.norm(g) <= tolerance:
+            return x, steps, True
+    return x, max_steps, False
+
+
+@descend.mistake("This is the largest entry of the gradient. Its Euclidean length is asked for.", credit=0.5)
+def largest_entry(H, c, x, step, tolerance, max_steps):
+    return _descent(H, c, x, step, tolerance, max_steps, lambda g, x, b: np.abs(g).max())
 
 
 @descend.mistake("The number of steps is one too many: gradients were counted, not moves.", credit=0.5)
@@ -477,8 +515,8 @@ def ran_away(A, y, penalty, w, tolerance, output):
 
 
 @newton.mistake(
-    "From a start far away the full step overshoots, lands where the curve is flatter still, and the next one "
-    "overshoots by more. Look at f before you take a step.",
+    "From a start far away this has not arrived. A full Newton step overshoots there, lands where the curve is flatter "
+    "still, and the next one overshoots by more: look at f before you take a step. Short steps take too long.",
     credit=0.5,
     seen=ran_away,
 )

@@ -61,6 +61,22 @@ def _(base, sensitivity, false_alarm, share):
 
 
 @right_when_it_rings.mistake(
+    "This is the share of flights that will *not* be cancelled, among those for which it rings."
+)
+def goes_all_the_same(base, sensitivity, false_alarm):
+    rings = base * sensitivity + (1 - base) * false_alarm
+    return (1 - base) * false_alarm / rings
+
+
+@right_when_it_rings.mistake(
+    "The false alarms are counted over all flights. They come from those that will not be cancelled: 1 - base of them.",
+    credit=0.5,
+)
+def false_alarms_of_all(base, sensitivity, false_alarm):
+    return base * sensitivity / (base * sensitivity + false_alarm)
+
+
+@right_when_it_rings.mistake(
     "This is how often it rings if the flight is cancelled. Asked is how often the flight is cancelled if it rings."
 )
 def turned_round(base, sensitivity, false_alarm):

@@ -201,7 +201,8 @@ def any_length(A, start, v):
 
 @top_direction.mistake(
     "The direction is nearly there. How many steps it takes depends on the gap between the two longest stretches, and "
-    "where the gap is small each step is small long before the error is.",
+    "where the gap is small each step is small long before the error is. (Take A as it is: centred, it is another "
+    "table, with another direction.)",
     credit=0.5,
     seen=stopped_on_the_way,
 )

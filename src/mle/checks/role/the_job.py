@@ -236,6 +236,14 @@ def per_error(arr_delay, alarm, cost_false_alarm, cost_miss):
     return _bill(needed, alarm, cost_false_alarm, cost_miss) / max(np.sum(alarm != needed), 1)
 
 
+@expected_cost.mistake(
+    "Every seat held is charged here. One that was needed costs 0: prices count from the right decision.", credit=0.5
+)
+def every_held_seat_charged(arr_delay, alarm, cost_false_alarm, cost_miss):
+    needed = _needed(arr_delay)
+    return (cost_false_alarm * np.sum(alarm) + cost_miss * np.sum(needed & ~alarm)) / len(alarm)
+
+
 @expected_cost.mistake("This is the share of wrong decisions. It makes the two errors equally dear, and they are not.")
 def share_of_errors(arr_delay, alarm, cost_false_alarm, cost_miss):
     return float(np.mean(alarm != _needed(arr_delay)))
@@ -436,6 +444,9 @@ def _(rng, cost_false_alarm, cost_miss):
     yield rng.random(240) < p, p / 10, *prices  # promises too little
     grade = rng.integers(1, 6, size=200)  # five grades: many ties
     yield rng.random(200) < np.array([0.01, 0.08, 0.25, 0.6, 0.9])[grade - 1], grade.astype(float), *prices
+    dear = int(prices[1] / prices[0]) + 2  # of equal scores one needs a seat, and too many do not
+    tied = np.array([0.9] + [0.5] * (dear + 1) + [0.1] * 3)
+    yield np.arange(len(tied)) < 2, tied, *prices
     yield np.zeros(20, dtype=bool), rng.random(20), *prices  # a quiet evening
     yield np.ones(20, dtype=bool), rng.random(20), *prices  # a storm
 
@@ -509,6 +520,17 @@ def never_forgotten(needed, score, cost_false_alarm, cost_miss):
 def above_not_from(needed, score, cost_false_alarm, cost_miss):
     candidates = np.append(-np.inf, np.unique(score))
     return _cheapest(needed, score > candidates[:, None], cost_false_alarm, cost_miss, candidates)
+
+
+@cut.mistake(
+    "Equal scores are taken apart: the running bill is read between two flights with the same score, and no threshold "
+    "can hold a seat on one of them alone.",
+    credit=0.5,
+)
+def ties_taken_apart(needed, score, cost_false_alarm, cost_miss):
+    order = np.lexsort((~needed, -score))
+    bills = np.append(0, np.cumsum(np.where(needed[order], -cost_miss, cost_false_alarm)))
+    return np.append(np.inf, score[order])[int(np.argmin(bills))]
 
 
 # --------------------------------------------------------------------------------------------------- 6. memo

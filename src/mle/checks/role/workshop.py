@@ -258,6 +258,7 @@ def _(answer, values, n, seed):
     signature = inspect.signature(answer)
     annotated = [p.annotation for p in signature.parameters.values()] + [signature.return_annotation]
     return {
+        "an array": all(isinstance(d, np.ndarray) for d in drawn),
         "drawn": np.asarray(drawn[0]),
         "drawn next": np.asarray(drawn[1]),
         "drawn again from the same seed": np.asarray(again),
@@ -269,6 +270,11 @@ def _(answer, values, n, seed):
 
 def _varied(values, n):
     return len(values) > 1 and n >= 20
+
+
+@draw.property("the values come out as an array")
+def _(values, n, seed, seen):
+    return seen["an array"]
 
 
 @draw.property("n values come out, and each is one of `values`")
@@ -300,6 +306,15 @@ def _(values, n, seed, seen):
 @draw.property("every argument and the result have a type")
 def _(values, n, seed, seen):
     return seen["types"] == 4
+
+
+@draw.mistake(
+    "The values come out as a list. The function promises an array, and its callers will compute with it.",
+    credit=0.75,
+    seen=lambda values, n, seed, seen: not seen["an array"],
+)
+def as_a_list(values: np.ndarray, n: int, rng: np.random.Generator) -> list:
+    return [values[i] for i in rng.integers(len(values), size=n)]
 
 
 @draw.mistake(
