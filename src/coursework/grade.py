@@ -447,7 +447,7 @@ def grade(
         expects = (isolated_engine if settings.sandbox and run is work else engine, engine())
         count = min(settings.workers, len(submissions))
         with Workers(count, settings.scheduler, expects, LOADS) as workers:
-            isolated = settings.sandbox and run is work and not settings.scheduler
+            isolated = settings.sandbox and run is work and not settings.scheduler and any(s.file for s in submissions)
             trial = partial(_tried, workers, settings) if isolated else lambda *_: None
             made = plan(project, submissions, ids, book, hidden or {}, settings, trial)
             _run_all(made, book, settings, out, progress, run, workers)

@@ -227,9 +227,10 @@ def parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     said = json.load(sys.stdin)
     sys.path[:] = said["path"]
+    gc.disable()
     for name in sys.argv[1:]:
         importlib.import_module(name)
-    gc.collect()
+    gc.enable()
     gc.freeze()
     control, *links = said["files"]
     children = []
