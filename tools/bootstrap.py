@@ -72,6 +72,7 @@ def set_up():
     pip("install", "--no-compile", "-r", "requirements.txt", "-c", "constraints.txt")
     pip("install", "--no-compile", "--no-deps", "--no-index", "--no-build-isolation", "-e", ".")
     make_kernels_known()
+    compile_what_kernels_load()
     ask_nobody_for_news()
     STAMP.write_text(wanted)
     UNFINISHED.unlink()
@@ -84,6 +85,19 @@ def make_kernels_known():
     made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if made.returncode:
         raise Refusal(why(made.stdout.decode(errors="replace")))
+
+
+def compile_what_kernels_load():
+    """Keep the compiled form of what kernels and the grader import, a part of what is installed.
+
+    Python would at the first import, but not in the sandbox, where nothing may be written: there, every fork server
+    would compile the whole stack, which takes longer than loading it.
+    """
+    modules = "coursework.cli, coursework.grade, coursework.report, coursework.serve, coursework.kernel.server"
+    modules += ", papermill.engines, coursework.engine, coursework.kernel.provisioner, coursework.resemblance"
+    stack = "from coursework.kernel import application, pool; application.load(pool.IMPORTS); application.warm()"
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    silently([program("python"), "-c", f"import {modules}\n{stack}"], env=environment)
 
 
 def ask_nobody_for_news():
@@ -314,9 +328,9 @@ def install_browser():
     say(f"There is no Chromium here, so the tests that need a browser are left out. To have them, {remedy}.")
 
 
-def silently(command):
+def silently(command, env=None):
     null = subprocess.DEVNULL
-    return subprocess.call(command, stdin=null, stdout=null, stderr=null) == 0
+    return subprocess.call(command, stdin=null, stdout=null, stderr=null, env=env) == 0
 
 
 # The command line ----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ __all__ = [
 ]  # fmt: skip
 
 CELL_TIMEOUT = 30
+#: What running a submission needs, loaded once for all workers.
+LOADS = (__name__, "papermill.engines", "papermill.parameterize", "coursework.engine", "coursework.kernel.provisioner")
 #: Modules of this package that a grade depends on: when one changes, submissions are graded again.
 DECIDING = ("model", "notebook", "encode", "compare", "bounds", "observe", "judge", "engine", "grade")
 #: What one answer may be as text when it comes back from a worker, and an executed notebook.
@@ -72,8 +75,20 @@ class Task:
         return evolve(self, sets=sets, expected=expected, basis={**self.basis, "parameters": _digest(sets)})
 
 
-def prepare(project: Project, id: str, hidden: Hidden | Sequence[Mapping[str, Any]], book: Gradebook) -> Task:
+#: Runs a notebook as a submission would be, once for every set; None where there is nobody to do it.
+Trial = Callable[[str, list[dict[str, Any]]], list[dict[str, Any]] | None]
+
+
+def prepare(
+    project: Project,
+    id: str,
+    hidden: Hidden | Sequence[Mapping[str, Any]],
+    book: Gradebook,
+    trial: Trial = lambda *_: None,
+) -> Task:
     """Load an exercise and run its reference once for every hidden set that it has not been run for.
+
+    `trial` saves a process of the reference's own, which would load the whole stack; what it cannot do is done there.
 
     Raises:
         AuthoringError, GradingError: the exercise is unsound, or a set does not fit it.
@@ -93,12 +108,10 @@ def prepare(project: Project, id: str, hidden: Hidden | Sequence[Mapping[str, An
     keys = [_digest([id, basis, one]) for one in valid]
     answers = {key: book.reference(key) for key in keys}
     fresh = [(key, one) for key, one in zip(keys, valid, strict=True) if answers[key] is None]
-    runs = replay([job(solution, one) for _, one in fresh], project.solution(id).parent) if fresh else []
-    for (key, parameters), run in zip(fresh, runs, strict=True):
-        if run.errors:
-            raise AuthoringError(f"{id}: with hidden parameters {parameters} the reference raises {run.errors[0][1]}")
-        answers[key] = {name: observed.to_json() for name, observed in run.observed.items()}
-        book.keep_reference(key, answers[key])
+    given = _reference_answers(project, exercise, solution, [one for _, one in fresh], trial) if fresh else []
+    for (key, _), found in zip(fresh, given, strict=True):
+        answers[key] = found
+        book.keep_reference(key, found)
     expected = [{name: Observed.from_json(data) for name, data in answers[key].items()} for key in keys]
     pristine = derive_exercise(project, exercise, solution)
     parts = nb.parts(pristine)
@@ -106,6 +119,23 @@ def prepare(project: Project, id: str, hidden: Hidden | Sequence[Mapping[str, An
     reference = {p.question: tuple(solution.cells[i].source for i in p.answers) for p in nb.parts(solution)}
     told, told_answers = published(exercise)
     return Task(exercise, pristine, reference, stubs, told, told_answers, hidden, valid, expected, basis)
+
+
+def _reference_answers(
+    project: Project, exercise: Exercise, solution: nb.NotebookNode, sets: list[dict[str, Any]], trial: Trial
+) -> list[dict[str, Any]]:
+    """What the reference answers to each set, by question."""
+    tried = trial(nb.text_of(nb.clear_outputs(solution)), sets)
+    if tried is not None and all(one["clean"] and set(one["observed"]) == set(exercise.questions) for one in tried):
+        return [{name: Observed.from_json(data).to_json() for name, data in one["observed"].items()} for one in tried]
+    # In a process of its own, without bounds: where there is no isolated kernel, and to tell what is wrong.
+    runs = replay([job(solution, one) for one in sets], project.solution(exercise.id).parent)
+    for parameters, run in zip(sets, runs, strict=True):
+        if run.errors:
+            raise AuthoringError(
+                f"{exercise.id}: with hidden parameters {parameters} the reference raises {run.errors[0][1]}"
+            )
+    return [{name: observed.to_json() for name, observed in run.observed.items()} for run in runs]
 
 
 def engine() -> str:
@@ -191,6 +221,7 @@ def run_submission(
                 "stopped": about["stopped"],
                 "why": about["why"],
                 "errors": _cell_errors(executed),
+                "clean": not about["stopped"] and not _raises(executed),
                 "seconds": time.monotonic() - started,
                 "notebook": executed,
             }
@@ -214,6 +245,10 @@ def work(text: str, sets: Sequence[Mapping[str, Any]], how: Mapping[str, Any]) -
                 del result["observed"][question]
                 result["errors"][question] = f"what it answers is larger than {MAX_ANSWER // 10**6} MB"
     return json.dumps(results)
+
+
+def _raises(notebook: nb.NotebookNode) -> bool:
+    return any(o.get("output_type") == "error" for cell in notebook.cells for o in cell.get("outputs", []))
 
 
 def _cell_errors(notebook: nb.NotebookNode) -> dict[str, str]:
@@ -267,10 +302,11 @@ def _verdict(
     if forbidden:
         return out_of_bounds(question, forbidden)
     stopped = result["stopped"].get(question.name)
-    if stopped == "timeout":
-        return verdict(Status.TIMEOUT, "The answer ran out of time; the other questions were graded without it.")
     if stopped:
-        return verdict(Status.CRASHED, "The answer ended the kernel; the other questions were graded without it.")
+        what = "ran out of time" if stopped == "timeout" else "ended the kernel"
+        why = _why(result, question.name)
+        message = f"The answer {what}{why and f': {why}'}; the other questions were graded without it."
+        return verdict(Status.TIMEOUT if stopped == "timeout" else Status.CRASHED, message)
     data = result["observed"].get(question.name)
     if data is None:
         raised = result["errors"].get(question.name, "the check found nothing to look at")
@@ -293,6 +329,11 @@ def _verdict(
     return found
 
 
+def _why(result: Mapping[str, Any], question: str) -> str:
+    """The bound that a stopped question crossed, in words; empty where that is not known."""
+    return str(result.get("why", {}).get(question, ""))
+
+
 def discreet(verdict: Verdict, parameters: Mapping[str, Any]) -> Verdict:
     """A verdict in which no hidden parameter stands in plain sight, as in the shape of a probe or in the answer.
 
@@ -312,6 +353,16 @@ def discreet(verdict: Verdict, parameters: Mapping[str, Any]) -> Verdict:
     numbers = {float(v) for v in parameters.values() if isinstance(v, int | float) and abs(v) >= 10}
     message = verdict.message if verdict.mistake else hide(verdict.message)
     return verdict.but(message=message, call=hide(verdict.call), got=hide(verdict.got))
+
+
+def _may_be_written_in(exercise: Exercise, verdict: Verdict) -> bool:
+    """Whether a wrong answer could be one that is right for the published parameters alone.
+
+    What does as a named mistake's code does, with parameters that it has never seen, was computed; and the gate has
+    shown that this code is wrong for the published ones too.
+    """
+    made = [m for m in exercise.questions[verdict.question].mistakes if m.name == verdict.mistake and m.seen is None]
+    return verdict.status is Status.WRONG and not made
 
 
 def hard_coded(task: Task, found: Sequence[Verdict], result: Mapping[str, Any], spliced: nb.Spliced) -> list[str]:
@@ -393,10 +444,22 @@ def grade(
         book.begin()
         if policy is not None:
             book.keep_policy(policy)
-        made = plan(project, submissions, ids, book, hidden or {}, settings)
-        _run_all(made, book, settings, out, progress, run)
+        expects = (isolated_engine if settings.sandbox and run is work else engine, engine())
+        count = min(settings.workers, len(submissions))
+        with Workers(count, settings.scheduler, expects, LOADS) as workers:
+            isolated = settings.sandbox and run is work and not settings.scheduler and any(s.file for s in submissions)
+            trial = partial(_tried, workers, settings) if isolated else lambda *_: None
+            made = plan(project, submissions, ids, book, hidden or {}, settings, trial)
+            _run_all(made, book, settings, out, progress, run, workers)
         book.end()
         return book.current()
+
+
+def _tried(workers: Workers, settings: Settings, text: str, sets: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """A `Trial` on the kernels that submissions will run on."""
+    workers.submit(None, work, text, sets, {**_limits(settings), "keep": False, "hidden": []})
+    ((_, result),) = workers.finished()
+    return json.loads(result) if isinstance(result, str) else None
 
 
 def plan(
@@ -406,6 +469,7 @@ def plan(
     book: Gradebook,
     hidden: Mapping[str, Hidden | Sequence[Mapping[str, Any]]],
     settings: Settings,
+    trial: Trial = lambda *_: None,
 ) -> Plan:
     """What is to be run, after what the gradebook holds already was made current."""
     policy = book.policy()
@@ -413,7 +477,7 @@ def plan(
     for id in ids:
         kept = book.hidden(id)
         given = hidden.get(id) or (Hidden.from_data(kept) if kept else None) or draw_hidden(project.load(id))
-        tasks[id] = prepare(project, id, given, book)
+        tasks[id] = prepare(project, id, given, book, trial)
         book.keep_hidden(id, evolve(tasks[id].hidden, sets=tuple(tasks[id].sets)).to_data())
     wanted = list(_that_count(submissions, policy))
     for id in ids:
@@ -473,6 +537,7 @@ def _run_all(
     out: Path,
     progress: Callable[[Progress], None],
     run: Callable[..., str],
+    workers: Workers,
 ) -> None:
     """Run what is to be run; no more submissions are in memory than workers can be kept busy with."""
     skipped, started = made.total - len(made.todo), time.monotonic()
@@ -489,12 +554,12 @@ def _run_all(
         done += 1
         report()
 
-    def submit(workers: Workers, one: _Started, sets: list[dict[str, Any]]) -> None:
+    def submit(one: _Started, sets: list[dict[str, Any]]) -> None:
         how = {**_limits(settings), "keep": settings.keep_notebooks and one.graded is None}
         how["hidden"] = out_of_sight[one.submission.exercise]
         workers.submit(one, run, nb.text_of(one.spliced.notebook), sets, how)
 
-    def fill(workers: Workers) -> None:
+    def fill() -> None:
         nonlocal done
         while workers.room and (entry := next(queue, None)) is not None:
             key, submission, basis = entry
@@ -505,25 +570,23 @@ def _run_all(
                 done += 1
                 report()
             else:
-                submit(workers, _Started(key, submission, basis, task, spliced), task.sets)
+                submit(_Started(key, submission, basis, task, spliced), task.sets)
 
     report()
     out_of_sight = {id: _out_of_sight(task) if settings.sandbox else [] for id, task in made.tasks.items()}
-    expects = (isolated_engine if settings.sandbox and run is work else engine, engine())
-    with Workers(min(settings.workers, len(made.todo)), settings.scheduler, expects) as workers:
-        fill(workers)
-        while len(workers):
-            for one, result in workers.finished():
-                fill(workers)  # first: judging takes a moment, in which no worker should wait
-                graded = _judged(result, one, out if settings.keep_notebooks else None)
-                wrong = any(v.status is Status.WRONG for v in graded.verdicts)
-                task = one.task
-                if wrong and one.graded is None and task.published and task.published not in task.sets:
-                    # Once more with the parameters that the learner knew: is the answer written for those alone?
-                    submit(workers, evolve(one, graded=graded), [task.published])
-                else:
-                    keep(one, graded)
-            fill(workers)
+    fill()
+    while len(workers):
+        for one, result in workers.finished():
+            fill()  # first: judging takes a moment, in which no worker should wait
+            graded = _judged(result, one, out if settings.keep_notebooks else None)
+            task = one.task
+            unclear = any(_may_be_written_in(task.exercise, v) for v in graded.verdicts)
+            if unclear and one.graded is None and task.published and task.published not in task.sets:
+                # Once more with the parameters that the learner knew: is the answer written for those alone?
+                submit(evolve(one, graded=graded), [task.published])
+            else:
+                keep(one, graded)
+        fill()
     report()
 
 
@@ -581,9 +644,11 @@ def _judged(result: str | Exception, one: _Started, keep_in: Path | None) -> Gra
     if keep_in is not None:
         _keep_notebooks(keep_in, submission, results)
     found = verdicts(task, spliced, results)
-    flags = [
-        f"{v.question}: {v.status}" for v in found if v.status in (Status.OUT_OF_BOUNDS, Status.TIMEOUT, Status.CRASHED)
-    ]
+    flags = []
+    for v in found:
+        if v.status in (Status.OUT_OF_BOUNDS, Status.TIMEOUT, Status.CRASHED):
+            why = next(filter(None, (_why(each, v.question) for each in results)), "")
+            flags.append(f"{v.question}: {v.status}{why and f', {why}'}")
     return evolve(_about(submission, "graded", tuple(found)), notes=notes, flags=tuple(flags), seconds=seconds)
 
 

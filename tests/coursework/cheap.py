@@ -1,6 +1,6 @@
 """Stands in for a worker's kernel: answers the tiny course's question `total` without running anything.
 
-What a submission's answer cell says decides: a number, the right sum, a pause, the end of the worker.
+What a submission's answer cell says decides: a number, the right sum, a pause, a bound, the end of the worker.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def run(text: str, sets: list[dict], how: dict) -> str:
         value = float(number.group(1)) if number else float(data(**one).sum())
         observed = {"question": "total", "blank": False, "reached": [], "outcomes": [{"value": value}]}
         result = {"observed": {"total": observed}, "stopped": {}, "errors": {}, "seconds": time.monotonic() % 1}
+        if found := re.search(r"# stopped: ?(.*)", source):
+            result |= {"observed": {}, "stopped": {"total": "crashed"}, "why": {"total": found.group(1)}}
         results.append(result | ({"notebook": text} if how["keep"] else {}))
     return json.dumps(results)
 

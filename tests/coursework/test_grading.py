@@ -160,6 +160,9 @@ def test_a_mistake_an_error_and_a_hard_coded_value_are_told_apart(graded):
 def test_crash_and_time_out_are_different_and_the_question_after_them_counts(graded):
     assert statuses(graded, "cem") == {"average": "crashed", "total": "timeout", "ordered": "passed"}
     assert graded[1]["cem"].points == 3
+    words = "The answer ran out of time: it took more than 10 s; the other questions were graded without it."
+    assert next(v.message for v in graded[1]["cem"].verdicts if v.question == "total") == words
+    assert "total: timeout, it took more than 10 s" in graded[1]["cem"].flags
 
 
 def test_names_out_of_bounds_are_seen_through_helpers_and_beside_cells_that_do_not_parse(graded):

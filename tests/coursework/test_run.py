@@ -23,6 +23,7 @@ from coursework.grade import GradingError, Progress, Settings, grade, work
 from coursework.gradebook import Gradebook, GradebookError, Graded
 from coursework.hidden import Hidden
 from coursework.model import Status
+from coursework.report.summary import flag_groups
 from coursework.workers import Workers
 
 pytestmark = pytest.mark.slow
@@ -156,6 +157,63 @@ def test_a_worker_that_is_lost_costs_nothing_and_one_that_is_lost_each_time_is_t
         assert {(c.student, c.why) for c in book.changes()} == {
             ("ever", "it could not be run before"), ("odd", "it could not be run before"),
         }  # fmt: skip
+
+
+def test_a_worker_that_dies_with_nothing_to_do_is_replaced(tmp_path):
+    with Workers(2) as workers:
+        workers.submit("first", _own_pid)
+        ((_, pid),) = workers.finished()
+        os.kill(int(pid), signal.SIGKILL)
+        for i in range(4):
+            workers.submit(i, _own_pid)
+        found = {}
+        while len(workers):
+            found.update(workers.finished())
+    assert set(found) == set(range(4)) and pid not in found.values()
+    assert all(str(one).isdigit() for one in found.values())
+    assert not any(Path("/proc", str(one)).exists() for one in found.values())
+
+
+def test_what_a_worker_raises_or_returns_that_is_no_text_comes_back_as_an_exception(tmp_path):
+    with Workers(1) as workers:
+        for call in (_lacks, _no_text, _unsendable):
+            workers.submit(call.__name__, call)
+        found = {}
+        while len(workers):
+            found.update(workers.finished())
+    assert {name: f"{type(e).__name__}: {e}" for name, e in found.items()} == {
+        "_lacks": "ModuleNotFoundError: no tiny",
+        "_no_text": "TypeError: a worker returned int and no text",
+        "_unsendable": "TypeError: Object of type set is not JSON serializable",
+    }
+
+
+def _own_pid() -> str:
+    return str(os.getpid())
+
+
+def _no_text() -> int:
+    return 3
+
+
+def _unsendable() -> set:
+    return {3}
+
+
+def test_the_bound_that_an_answer_crossed_is_told_to_its_student_and_to_the_teacher(course, tmp_path):
+    bounds = {
+        "memory": "it used more than 2,048 MB of memory", "output": "it sent more than 48 MB of output",
+        "cpu": "it used more than 600 s of CPU", "none": "",
+    }  # fmt: skip
+    for name, why in bounds.items():
+        hand_in(course, tmp_path / "class" / name, f"{RIGHT}  # stopped: {why}")
+    found = graded(course, tmp_path / "class", tmp_path / "out")
+    for name, why in bounds.items():
+        (verdict,) = (v for v in found[name].verdicts if v.question == "total")
+        words = f"The answer ended the kernel{why and f': {why}'}; the other questions were graded without it."
+        assert verdict.status is Status.CRASHED and verdict.message == words
+        assert found[name].flags == (f"total: crashed{why and f', {why}'}",)
+    assert flag_groups(found.values()) == []  # the list of runs that were stopped says it
 
 
 def test_two_runs_at_once_on_one_gradebook_are_refused_and_the_first_goes_on(course, classroom, tmp_path):
@@ -375,7 +433,6 @@ def test_an_answer_too_large_to_carry_costs_its_own_question_alone(monkeypatch):
                 for size in [int(size)]}  # fmt: skip
     result = {"observed": observed, "stopped": {}, "errors": {}, "seconds": 1.0}
     monkeypatch.setattr(grading, "run_submission", lambda *_: [result])
-    (found,) = json.loads(
-        work("", [{}], {"cell_timeout": 1, "sandbox": False, "limits": {}, "hidden": [], "keep": False})
-    )
+    how = {"cell_timeout": 1, "sandbox": False, "limits": {}, "hidden": [], "keep": False}
+    (found,) = json.loads(work("", [{}], how))
     assert set(found["observed"]) == {"a"} and found["errors"] == {"b": "what it answers is larger than 5 MB"}

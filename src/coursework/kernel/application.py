@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import logging
 import os
 import random
 import sys
@@ -63,6 +64,13 @@ class ForkedKernelApp(IPKernelApp):
     given: Mapping[str, Any] = {}
     sandboxed = False
 
+    def parse_command_line(self, argv: Any = None) -> None:
+        """Building the parser takes a tenth of a kernel's start, and there is seldom anything to parse."""
+        if argv:
+            super().parse_command_line(argv)
+        else:
+            self.extra_args = []
+
     def init_connection_file(self) -> None:
         self.load_connection_info(dict(self.given))
 
@@ -93,6 +101,7 @@ class ForkedKernelApp(IPKernelApp):
 def load(names: Sequence[str]) -> list[str]:
     """Import modules by name; the names of those that could not be."""
     missing = []
+    gc.disable()  # what is imported stays: looking for garbage in it again and again is a tenth of the time
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in names:
@@ -103,6 +112,7 @@ def load(names: Sequence[str]) -> list[str]:
     if "pandas" in sys.modules:
         # It asks at its import whether it stands in a terminal, where it shows fewer columns. A kernel is none.
         sys.modules["pandas"].set_option("display.max_columns", 20)
+    gc.enable()
     return missing
 
 
@@ -177,6 +187,8 @@ def start(
 ) -> None:
     """Be a kernel until it is told to stop; `printed` bounds what one cell prints, 0 for no bound."""
     config = Config({"HistoryManager": {"enabled": False}})
+    if printed:
+        config.Application.log_level = logging.CRITICAL  # an isolated kernel has nobody to tell
     app = ForkedKernelApp.instance(config=config)
     app.descriptors, app.given = descriptors, connection
     BoundedOutStream.limit = printed

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from coursework.kernel import linux, pool
-from coursework.kernel.application import CHANNELS, settle, start
 from coursework.kernel.limits import MB, Limits
 
 #: The submission's user, inside.
@@ -246,6 +245,7 @@ def supervise(link: socket.socket, request: Mapping[str, Any], outer: Sequence[i
 
     Returns the exit code for this process; when it exits, nothing of the kernel's is left.
     """
+    from coursework.kernel.application import CHANNELS
     from coursework.kernel.watch import Watch
 
     limits = Limits.from_json(request["limits"])
@@ -291,6 +291,7 @@ def _wall(limits: Limits, hidden: Sequence[str]) -> None:
 
 def _be_kernel(request: Mapping[str, Any], listeners: Sequence[int], limits: Limits) -> None:
     """The kernel's own process: give up every right, take the bounds, then run what a stranger wrote."""
+    from coursework.kernel.application import CHANNELS, settle, start
     from coursework.kernel.server import _close_others
 
     _close_others(set(listeners))
@@ -312,7 +313,7 @@ def _be_kernel(request: Mapping[str, Any], listeners: Sequence[int], limits: Lim
     linux.forbid_system_calls()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     settle(request["environment"], WORK)
-    start(request["connection"], dict(zip(CHANNELS, listeners, strict=True)), ["--quiet"], limits.printed)
+    start(request["connection"], dict(zip(CHANNELS, listeners, strict=True)), [], limits.printed)
 
 
 def _bound(limits: Limits) -> None:

@@ -219,7 +219,7 @@ def flag_groups(graded: Iterable[Graded]) -> list[FlagGroup]:
             question, colon, words = text.partition(": ")
             if not colon:
                 question, words = "", text
-            if words in STOPPED or one.state == "not run":
+            if words.partition(", ")[0] in STOPPED or one.state == "not run":
                 continue
             title = next((title for holds, title, _ in GROUPS if holds in words), "Other")
             found[title].append(Flag(one.student, one.exercise, question, words))
