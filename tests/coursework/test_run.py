@@ -317,6 +317,7 @@ def test_each_student_of_a_pool_is_graded_with_one_set_and_the_reference_runs_on
 def cluster(course):
     from distributed import LocalCluster
 
+    before = dict(os.environ)
     with LocalCluster(
         n_workers=2,
         threads_per_worker=1,
@@ -326,6 +327,9 @@ def cluster(course):
         memory_limit=0,
     ) as running:
         yield running
+    # Dask's nanny leaves its bounds on threads in this process, where other tests start kernels.
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def test_workers_of_a_scheduler_run_submissions_and_are_left_running(course, classroom, cluster, tmp_path):
