@@ -46,16 +46,16 @@ def test_writing_twice_changes_nothing_the_second_time(course, book):
 
 
 def test_a_skill_that_nobody_listed_and_a_chapter_that_nobody_planned_are_refused(course, book):
-    checks = CHECKS.replace("demo/stats", "demo/odd").replace(
+    checks = CHECKS.replace("demo/stats", "demo/juggled").replace(
         'kind="value", points=1', 'kind="value", points=1, skills=["juggling"]'
     )
-    write_chapter(course, "demo/odd", checks, SOLUTION.replace("demo.stats", "demo.odd"))
-    (book / "curriculum.yml").write_text(CURRICULUM + "    odd: [Odd, A]\n", encoding="utf-8")
+    write_chapter(course, "demo/juggled", checks, SOLUTION.replace("demo.stats", "demo.juggled"))
+    (book / "curriculum.yml").write_text(CURRICULUM + "    juggled: [Odd, A]\n", encoding="utf-8")
     try:
         with pytest.raises(AuthoringError, match="question 'total' names the skill 'juggling'"):
             catalogue.pages(course)
     finally:
-        course.solution("demo/odd").unlink()
+        course.solution("demo/juggled").unlink()
     (book / "skills.yml").write_text(SKILLS + "  diving: [demo/nowhere]\n", encoding="utf-8")
     with pytest.raises(AuthoringError, match="diving: the curriculum has no chapter demo/nowhere"):
         catalogue.pages(course)

@@ -107,7 +107,7 @@ def import_roots() -> list[Path]:
     roots = []
     for name in found:
         path = Path(name).resolve()
-        if path.is_dir() and path not in roots and not any(path.is_relative_to(prefix) for prefix in inside):
+        if os.path.isdir(path) and path not in roots and not any(path.is_relative_to(prefix) for prefix in inside):
             roots.append(path)
     return roots
 

@@ -631,11 +631,6 @@ def milliseconds_for_seconds(seed):
     return _extended(seed, min) / 3600
 
 
-@forecast.mistake("The median still carries what others used of the machine: noise only adds. Which run had the least?")
-def median_of_the_runs(seed):
-    return _extended(seed, np.median) / 3.6e6
-
-
 @forecast.mistake("These are seconds. Asked are hours.", credit=0.5)
 def seconds(seed):
     return _extended(seed, min) / 1000
