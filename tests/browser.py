@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -46,10 +46,15 @@ def open_browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """A folder on a free local port; gives its address, which ends in a slash."""
+def serve(folder: Path, headers: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A folder on a free local port, each answer with `headers`; gives its address, which ends in a slash."""
 
     class Quiet(SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
+            super().end_headers()
+
         def log_message(self, *_: object) -> None:
             pass
 

