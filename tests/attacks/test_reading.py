@@ -264,7 +264,9 @@ print(json.dumps(found))
     assert (ROOT / "src/coursework/judge.py").read_bytes() == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="these tests run as an ordinary user already")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="not on this platform: all of these tests run as an ordinary user already"
+)
 def test_the_same_walls_stand_around_an_ordinary_users_kernels():
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's own lie where only root may walk
         _as_ordinary_user(Path(folder))
