@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from importlib import resources
 from itertools import pairwise
@@ -251,6 +252,21 @@ def test_every_page_is_light_accessible_and_alone_with_its_server(site, browser,
             assert not page.evaluate(VIOLATIONS), f"{name}, {scheme}, {width}"
     context.close()
     assert not complaints
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1366, 360])
+def test_nothing_moves_when_scripts_and_fonts_come_late(site, browser, width):
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    context.add_init_script(SHIFTS)
+    page = context.new_page()
+    for late in ("**/*.js", "**/*.woff2"):
+        page.route(late, lambda route: (time.sleep(0.3), route.continue_()))
+    with serve(site) as address:
+        for name in ["search", "book/assessment", "book/glossary", "exercises/math/optimisation"]:
+            page.goto(f"{address}{name}.html", wait_until="networkidle")
+            assert page.evaluate("window.shifts") == 0, name
+    context.close()
 
 
 def lesson_page() -> str:

@@ -57,6 +57,8 @@
     return { question, fieldset, said };
   });
 
+  root.querySelector(".assessment-questions").classList.add("ready");
+
   const result = make("div", { class: "assessment-result" });
   root.append(result);
   let state = read();
