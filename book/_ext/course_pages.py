@@ -185,9 +185,9 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, A
 
 
 def formula_in_sight(text: str) -> bool:
-    """Whether a formula is likely on the first screen: it stands within the first 2,500 characters that are shown."""
+    """Whether a formula is likely on the first screen: it stands within the first 1,000 characters that are shown."""
     before, formula, _ = text.partition("<math")
-    return bool(formula) and len(re.sub(r"<[^>]*>", "", before)) < 2_500
+    return bool(formula) and len(re.sub(r"<[^>]*>", "", before)) < 1_000
 
 
 @cache
@@ -196,7 +196,8 @@ def style(static: str, early_formula: bool) -> str:
 
     A font that arrives late may change a formula further down, but not one on the first screen: lines would jump.
     """
-    text = (Path(__file__).parent.parent / "_theme" / "course" / "static" / "course.css").read_text(encoding="utf-8")
+    static_files = Path(__file__).parent.parent / "_theme" / "course" / "static"
+    text = "".join((static_files / name).read_text(encoding="utf-8") for name in ("fonts/fonts.css", "course.css"))
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r" ?([{};,>]) ?", r"\1", text).replace(";}", "}").replace(": ", ":")

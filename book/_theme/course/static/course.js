@@ -93,9 +93,10 @@ for (const box of all("article pre, .table-box, .cell_output, .output, .formula,
 addEventListener("resize", () => reach([...met]));
 document.fonts.addEventListener("loadingdone", () => reach([...met])); // another font, another width
 
-// The font of formulas further down is fetched once the page is there, before anybody scrolls to them.
+// The font of formulas further down is fetched and put to use once the page is there, before anybody scrolls to them.
 if (document.querySelector("math")) {
-  addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(() => document.fonts.load('1em "Course Math"')));
+  const dress = () => document.fonts.load('1em "Course Math"').finally(() => root.classList.add("formulas"));
+  addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(dress));
 }
 
 // Quizzes: the first choice that is opened is the answer. Marks and the tally are kept, and can be taken back.
