@@ -68,7 +68,7 @@ MATH = codes(
 #: File, source, family, characters, those of nearly every page (or all), features, range of weights.
 FONTS: dict[str, tuple[str, str, set[int], set[int] | None, list[str], tuple[int, int] | None]] = {
     "sans": ("**/IBM Plex Sans Var-Roman.woff2", "Course Sans", TEXT, OFTEN, ["kern", "tnum", "liga"], (400, 650)),
-    "sans-italic": ("**/IBMPlexSans-Italic.woff2", "Course Sans", ITALIC, None, ["kern", "liga"], None),
+    "sans-italic": ("**/IBMPlexSans-Italic.woff2", "Course Sans", ITALIC, OFTEN, ["kern", "liga"], None),
     "serif": ("**/IBMPlexSerif-SemiBold.woff2", "Course Serif", HEADINGS, OFTEN, ["kern", "liga"], None),
     "mono": ("**/IBMPlexMono-Regular.woff2", "Course Mono", MONO, OFTEN, [], None),
     "math": ("**/IBMPlexMath-Regular.woff2", "Course Math", MATH, MATH_OFTEN, ["dtls"], None),
@@ -123,10 +123,10 @@ def main() -> None:
         source = next(path for path in sorted(folder.glob(pattern)) if "split" not in path.parts)
         files = {name: wanted & often, f"{name}-more": wanted - often} if often else {name: wanted}
         for file, characters in files.items():
-            own = family if file != "sans-italic" else f"{family} Italic"
+            own = f"{family} Italic" if "italic" in file else family
             make(source, TARGET / f"{file}.woff2", own, characters, *rest)
             only = f"unicode-range: {ranges(characters)}; " if file.endswith("-more") else ""
-            display = "swap" if name == "math" else "optional"
+            display = "swap" if name in ("math", "sans-italic") else "optional"
             faces.append(
                 FACE.format(family=family, file=file, style=STYLES.get(name, ""), ranges=only, display=display)
             )
