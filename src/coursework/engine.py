@@ -49,6 +49,8 @@ class Trouble:
     stopped: dict[str, str] = field(factory=dict)
     #: question -> the bound that it crossed, in words, where that is known
     why: dict[str, str] = field(factory=dict)
+    #: question -> how long its cells ran, those that were stopped too
+    seconds: dict[str, float] = field(factory=dict)
     restarts: int = 0
 
 
@@ -147,6 +149,7 @@ class CourseworkEngine(Engine):
             "observed": observed(notebook),
             "stopped": trouble.stopped,
             "why": trouble.why,
+            "seconds": {question: round(seconds, 3) for question, seconds in trouble.seconds.items()},
         }
 
 
@@ -237,12 +240,16 @@ class _Run:
             if cell.cell_type != "code" or (self.owner.get(i) in self.trouble.stopped):
                 continue
             self.nb_man.cell_start(cell, i)
+            started = time.monotonic()
             try:
                 self._execute(client, cell, i)
             except _Ended as ended:
                 self._stopped(i, ended)
                 return i
             finally:
+                if (question := self.owner.get(i)) is not None:
+                    spent = self.trouble.seconds.get(question, 0.0) + time.monotonic() - started
+                    self.trouble.seconds[question] = spent
                 self.nb_man.cell_complete(cell, i)
         return len(self.notebook.cells)
 

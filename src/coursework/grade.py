@@ -186,8 +186,8 @@ def run_submission(
 
     `limits` bounds an isolated kernel, which does not see the paths `hidden`.
 
-    Returns, for each set, the observations, the questions that stopped and why, the errors of answer cells, seconds,
-    and the executed notebook.
+    Returns, for each set, the observations, the questions that stopped and why, the errors of answer cells, seconds in
+    all and by question, and the executed notebook.
     """
     from papermill.engines import papermill_engines
     from papermill.parameterize import parameterize_notebook
@@ -223,6 +223,7 @@ def run_submission(
                 "errors": _cell_errors(executed),
                 "clean": not about["stopped"] and not _raises(executed),
                 "seconds": time.monotonic() - started,
+                "question_seconds": about["seconds"],
                 "notebook": executed,
             }
         )
@@ -267,14 +268,16 @@ def _cell_errors(notebook: nb.NotebookNode) -> dict[str, str]:
 
 
 def verdicts(task: Task, spliced: nb.Spliced, results: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-    """The worst verdict over the hidden sets, for every question."""
+    """The worst verdict over the hidden sets, for every question, with the longest time that it took."""
     found = []
     for question in task.exercise.questions.values():
         each = [
             discreet(_verdict(task, question, spliced, result, parameters, expected), parameters)
             for result, parameters, expected in zip(results, task.sets, task.expected, strict=True)
         ]
-        found.append(min(each, key=lambda v: (v.points, v.status is Status.PASSED)))
+        worst = min(each, key=lambda v: (v.points, v.status is Status.PASSED))
+        spent = [result.get("question_seconds", {}).get(question.name) for result in results]
+        found.append(worst.but(seconds=max((each for each in spent if each is not None), default=None)))
     return found
 
 

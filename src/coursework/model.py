@@ -415,6 +415,8 @@ class Verdict:
     call: str = ""
     expected: str = ""
     got: str = ""
+    #: how long the question's cells ran, where that was measured; two verdicts say the same whatever it is
+    seconds: float | None = field(default=None, eq=False)
 
     @property
     def passed(self) -> bool:

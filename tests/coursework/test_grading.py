@@ -165,6 +165,14 @@ def test_crash_and_time_out_are_different_and_the_question_after_them_counts(gra
     assert "total: timeout, it took more than 10 s" in graded[1]["cem"].flags
 
 
+def test_the_time_of_each_question_is_kept_and_shown_to_whoever_teaches(graded):
+    spent = {v.question: v.seconds for v in graded[1]["cem"].verdicts}
+    assert 9.5 < spent["total"] < 20 and 0 < spent["ordered"] < 5
+    with Gradebook(graded[0] / "gradebook.sqlite") as book:
+        (kept,) = book.current("cem", ID)
+    assert {v.question: v.seconds for v in kept.verdicts} == spent
+
+
 def test_names_out_of_bounds_are_seen_through_helpers_and_beside_cells_that_do_not_parse(graded):
     assert statuses(graded, "dan") == {"average": "out of bounds", "total": "blank", "ordered": "out of bounds"}
     assert "`numpy.mean`" in graded[1]["dan"].verdicts[0].message
