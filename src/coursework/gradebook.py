@@ -73,6 +73,7 @@ BECAUSE = {
     "reference": "the reference changed",
     "engine": "the grader changed",
     "limits": "the limits changed",
+    "data": "the data of the exercise changed",
 }
 
 
