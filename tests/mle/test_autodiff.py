@@ -1,4 +1,4 @@
-"""mle.scratch.autodiff against JAX and central differences, over random programs and at the edges; what settle takes."""
+"""mle.scratch.autodiff against JAX and central differences, over random programs and edges; what settle takes."""
 
 from __future__ import annotations
 
