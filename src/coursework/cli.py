@@ -228,7 +228,10 @@ def grade(
     ] = "",
     workers: Annotated[int, typer.Option(min=0, help="Notebooks run at once; 0 for one a core.")] = 0,
     scheduler: Annotated[
-        str, typer.Option(help="Run on the workers of this Dask scheduler, such as tcp://10.0.0.5:8786.")
+        str,
+        typer.Option(
+            help="Run on the workers of this Dask scheduler, such as tcp://10.0.0.5:8786; `local` starts one here."
+        ),
     ] = "",
     cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 30,
     limit: Annotated[

@@ -423,7 +423,7 @@ class Settings:
     #: whether submissions run isolated; bounds of their kernels, as in coursework.kernel.limits
     sandbox: bool = True
     limits: Mapping[str, int] = field(factory=dict)
-    #: address of a Dask scheduler whose workers run the submissions; without it, processes of this machine do
+    #: address of a Dask scheduler whose workers run the submissions, or "local"; without it, forked processes do
     scheduler: str | None = None
     #: keep each executed notebook, which holds hidden parameters, in the folder of results
     keep_notebooks: bool = False

@@ -32,6 +32,8 @@ from coursework.replay import end_with
 PATIENCE = 30
 #: A unit whose worker is lost goes to another; after so many losses more it is given up.
 LOSSES = 2
+#: The scheduler that is started on this machine for the run, with its workers.
+LOCAL = "local"
 
 
 class WorkerLost(Exception):
@@ -50,8 +52,8 @@ class Workers:
     ):
         """
         Args:
-            count: processes to start on this machine; without meaning where there is a `scheduler`.
-            scheduler: address of a running Dask scheduler, such as tcp://10.0.0.5:8786.
+            count: processes to start on this machine; without meaning where there is a running `scheduler`.
+            scheduler: address of a running Dask scheduler, such as tcp://10.0.0.5:8786; LOCAL for one of our own here.
             expects: a function, and what it must return on every worker of that scheduler.
             loads: modules that the workers of this machine are to share.
         """
@@ -95,7 +97,7 @@ class Workers:
 
     def _start(self) -> _Family | _Dask:
         if self.scheduler or not can_fork():
-            return _Dask(self.count, self.scheduler, self.expects)
+            return _Dask(self.count, None if self.scheduler == LOCAL else self.scheduler, self.expects)
         return _Family(self.count, self.loads)
 
 
@@ -286,7 +288,7 @@ def _serve(link: Connection) -> None:
 
 
 class _Dask:
-    """Workers of a Dask scheduler; without one, a cluster of this machine's, for where there is no safe fork."""
+    """Workers of a Dask scheduler; without one, a cluster of this machine's, as where there is no safe fork."""
 
     def __init__(self, count: int, scheduler: str | None, expects: tuple[Callable[[], str], str] | None) -> None:
         import dask

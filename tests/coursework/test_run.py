@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import cheap
+import psutil
 import pytest
 from attrs import evolve
 from cheap import HIDDEN, ID
@@ -337,6 +338,19 @@ def test_workers_of_a_scheduler_run_submissions_and_are_left_running(course, cla
     graded(course, classroom, tmp_path / "local")
     assert timeless(list(found.values())) == in_book(tmp_path / "local")
     assert len(cluster.scheduler.workers) == 2
+
+
+def test_a_local_cluster_of_dask_grades_on_isolated_kernels_and_is_gone_afterwards(course, tmp_path):
+    for student, answer in (("ann", RIGHT), ("bea", "total = 7.0")):
+        hand_in(course, tmp_path / "in" / student, answer)
+    command = [sys.executable, "-m", "coursework.cli", "grade", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    command += ["--scheduler", "local", "--workers", "1"]
+    environment = {**os.environ, "COURSEWORK_DATA": str(tmp_path)}
+    done = subprocess.run(command, cwd=course.root, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "2 submissions: 2 graded" in done.stdout, done.stderr
+    assert [total(one) for one in in_book(tmp_path / "out")] == ["passed", "wrong"]
+    for process in psutil.process_iter(["environ"]):
+        assert (process.info["environ"] or {}).get("COURSEWORK_DATA") != str(tmp_path)
 
 
 def test_workers_that_run_another_version_are_refused_by_name(cluster):
