@@ -32,6 +32,11 @@ RIGHT = """import numpy as np
 def design_matrix(X):
     return np.column_stack([np.ones(len(X)), X])
 """
+#: Whole numbers of 64 bits, as a learner meets them, where Python counts in 32.
+WHOLE = """
+assert np.bincount(np.array([0, 2], np.int64)).tolist() == [1, 0, 1]
+assert np.repeat([7, 8], repeats=np.array([2, 0], np.int64)).tolist() == [7, 7]
+"""
 #: The intercept last: a mistake that the check knows by name.
 WRONG = RIGHT.replace("[np.ones(len(X)), X]", "[X, np.ones(len(X))]")
 
@@ -123,6 +128,11 @@ def test_a_learner_fails_asks_passes_comes_back_and_hands_in(site: Path, tmp_pat
         assert not [url for url in asked if "/pyodide/" in url or "/run/" in url], "nothing before the click"
         expect(page.locator(".run-here .run-about")).to_contain_text("it comes from this site")
 
+        context.route("**/course.zip", lambda route: route.abort())
+        page.get_by_role("button", name="Run here").click()
+        expect(page.locator(".run-here [role=status]")).to_contain_text("Try again", timeout=120_000)
+        context.unroute("**/course.zip")
+
         begin(page)
         assert {f"{address}_static/pyodide/{name}" for name in pyodide.files(["numpy"])} <= set(asked)
         expect(verdict(page)).to_contain_text("There is no answer yet")
@@ -132,8 +142,9 @@ def test_a_learner_fails_asks_passes_comes_back_and_hands_in(site: Path, tmp_pat
         assert [mistake.name for mistake in known if mistake.sentence in verdict(page).inner_text()]
         page.get_by_role("button", name="Hint for design_matrix").click()
         expect(page.locator(".coursework-hint").first).to_contain_text("Hint 1 of 3")
-        answer(page, RIGHT)
+        answer(page, RIGHT + WHOLE)
         expect(verdict(page)).to_contain_text("Passed")
+        expect(page.locator(".run-error")).to_have_count(0)
 
         page.reload()
         begin(page)
