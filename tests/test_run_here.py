@@ -134,7 +134,8 @@ def test_a_learner_fails_asks_passes_comes_back_and_hands_in(site: Path, tmp_pat
         context.unroute("**/course.zip")
 
         begin(page)
-        assert {f"{address}_static/pyodide/{name}" for name in pyodide.files(["numpy"])} <= set(asked)
+        python = json.loads(page.locator(".run-here").get_attribute("data-settings"))["pyodide"].removeprefix("../../")
+        assert {f"{address}{python}{name}" for name in pyodide.files(["numpy"])} <= set(asked)
         expect(verdict(page)).to_contain_text("There is no answer yet")
         answer(page, WRONG)
         known = Project.find(ROOT).load(EXERCISE).questions["design_matrix"].mistakes

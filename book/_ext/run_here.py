@@ -115,7 +115,7 @@ def banner(app: Sphinx, pagename: str) -> str:
             f"({escape(', '.join(missing))}): open it on Binder, or in a clone.</p>"
         )
     depth = "../" * pagename.count("/")
-    carried = own(app)
+    carried, address = own(app), pyodide.address(pyodide.folder_of(root))
     lacking = sorted(set(packages) - set(carried)) if carried is not None else []
     if lacking:
         logger.warning(
@@ -128,7 +128,7 @@ def banner(app: Sphinx, pagename: str) -> str:
         "notebook": f"{depth}_static/run/{pagename}.ipynb",
         "archive": f"{depth}_static/run/course.zip",
         "worker": f"{depth}_static/run_here_worker.js",
-        "pyodide": app.config.run_here_pyodide if carried is None else f"{depth}_static/pyodide/",
+        "pyodide": app.config.run_here_pyodide if carried is None else f"{depth}_static/pyodide/{address}/",
         "packages": packages,
     }
     if carried is not None:

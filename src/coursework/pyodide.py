@@ -11,6 +11,8 @@ import http.client
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -34,12 +36,17 @@ CORE = {
 }
 #: Which packages a folder holds; written last, so that a folder without it is unfinished.
 LOCK = "pyodide-lock.json"
+LIBRARY = "python_stdlib.zip"
+#: How the bytecode begins that this Pyodide's Python reads: that of every 3.12.
+MAGIC = "cb0d0d0a"
+#: Below the folder: the same packages with their modules compiled, and from what each was made.
+COMPILED, SUMS = "compiled", "sums.json"
 #: Where the files are had from unless something else is named: the project's distribution, and npm's package.
 SOURCES = (f"https://cdn.jsdelivr.net/pyodide/v{VERSION}/full/", f"https://cdn.jsdelivr.net/npm/pyodide@{VERSION}/")
 UNREADABLE = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
 PATIENCE = 20  # seconds without a byte
 AGENT = f"coursework (pyodide {VERSION})"  # some hosts refuse Python's own name
-LICENCES = f"""Pyodide {VERSION}, unchanged: Mozilla Public License 2.0, source at https://github.com/pyodide/pyodide/tree/{VERSION}
+LICENCES = f"""Pyodide {VERSION}, its modules as they are or compiled: Mozilla Public License 2.0, source at https://github.com/pyodide/pyodide/tree/{VERSION}
 The licence of each package lies in its wheel, in the folder whose name ends in .dist-info. OpenBLAS: BSD, source at
 https://github.com/OpenMathLib/OpenBLAS
 """
@@ -94,17 +101,21 @@ def files(packages: Iterable[str]) -> dict[str, str]:
 
 
 def held(folder: Path) -> list[str] | None:
-    """The packages of a finished folder; None where there is none, or one of another version or unfinished."""
+    """The packages of a finished folder; None where there is none, or it is unfinished or not of our making."""
     try:
         lock = json.loads((folder / LOCK).read_text(encoding="utf-8"))
-        return sorted(lock["packages"]) if lock["info"] == excerpt()["info"] else None
-    except (OSError, ValueError, KeyError, TypeError):
+        ours = lock["info"] == excerpt()["info"] and lock["packages"].items() <= excerpt()["packages"].items()
+        return sorted(lock["packages"]) if ours else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def damaged(folder: Path, packages: Iterable[str]) -> str | None:
     """The first file that is missing or not what its sum says; None where all are sound."""
-    return next((name for name, expected in files(packages).items() if sum_of(folder / name) != expected), None)
+    wanted = files(packages)
+    if is_compiled(folder):
+        wanted |= {f"{COMPILED}/{name}": made["sum"] for name, made in sums(folder).items()}
+    return next((name for name, expected in wanted.items() if sum_of(folder / name) != expected), None)
 
 
 def sum_of(path: Path) -> str | None:
@@ -240,15 +251,95 @@ def needed(root: Path) -> dict[str, list[str]]:
     return run_here.runnable(root)
 
 
-def carry(folder: Path, target: Path) -> None:
-    """Copy a finished folder into a built site; what is there already, unchanged, stays."""
-    target.mkdir(parents=True, exist_ok=True)
-    wanted = {*files(held(folder) or []), LOCK, "LICENCES.txt"}
+def interpreter(named: str | None = None) -> str | None:
+    """A Python whose bytecode this Pyodide reads: the one that is named, else ours or the path's; None if none is.
+
+    Raises:
+        NotHad: the one that is named is another.
+    """
+    for python in [named] if named else [sys.executable, shutil.which("python3.12")]:
+        command = [str(python), "-c", "import importlib.util; print(importlib.util.MAGIC_NUMBER.hex())"]
+        try:
+            if python and subprocess.run(command, capture_output=True, text=True).stdout.strip() == MAGIC:
+                return python
+        except OSError:
+            pass
+    if named:
+        raise NotHad(f"{named} is no Python 3.12, whose bytecode Pyodide {VERSION} reads: name one that is")
+    return None
+
+
+def sums(folder: Path) -> dict[str, dict[str, str]]:
+    """Of each compiled archive its own sum, and that of the archive that it was made from."""
+    try:
+        return json.loads((folder / COMPILED / SUMS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def to_compile(folder: Path) -> dict[str, str]:
+    """The archives of modules in a finished folder, and their sums."""
+    return {n: s for n, s in files(held(folder) or ()).items() if n == LIBRARY or n.endswith(".whl")}
+
+
+def is_compiled(folder: Path) -> bool:
+    """Whether every archive of a finished folder is there compiled."""
+    return {name: made["from"] for name, made in sums(folder).items()} == to_compile(folder)
+
+
+def compile_archives(folder: Path, python: str, progress: Callable[[str], None] = lambda name: None) -> int:
+    """Compile the modules of a finished folder, which a browser would do again at each visit; how many archives it did.
+
+    Raises:
+        NotHad: it cannot be done.
+    """
+    target, made, wanted = folder / COMPILED, sums(folder), to_compile(folder)
+    target.mkdir(exist_ok=True)
+    done = 0
+    for name, original in wanted.items():
+        if made.get(name, {}).get("from") == original and made[name]["sum"] == sum_of(target / name):
+            continue
+        progress(f"compiling {name}")
+        partial = target / f"{name}.part"
+        command = [python, str(Path(__file__).with_name("bytecode.py")), str(folder / name), str(partial)]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode:
+            last = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise NotHad(f"{python} could not compile {name} ({last})")
+        os.replace(partial, target / name)
+        made[name] = {"from": original, "sum": sum_of(target / name)}
+        put(target / SUMS, json.dumps(made).encode())
+        done += 1
+    put(target / SUMS, json.dumps({name: made[name] for name in wanted}).encode())
     for path in target.iterdir():
-        if path.name not in wanted:
+        if path.name not in {*wanted, SUMS}:
             path.unlink()
-    for name in sorted(wanted):
-        source, copy = folder / name, target / name
-        ours = source.stat()
+    return done
+
+
+def address(folder: Path) -> str:
+    """What the files' folder is called in a site: another name for other files, since browsers keep them for long."""
+    return f"{VERSION}-compiled" if is_compiled(folder) else VERSION
+
+
+def carry(folder: Path, shared: Path) -> None:
+    """Copy a finished folder into a built site, compiled where it is; what is there already, unchanged, stays."""
+    target = shared / address(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    for other in shared.iterdir():
+        if other != target:
+            shutil.rmtree(other)
+    made = sums(folder) if is_compiled(folder) else {}
+    sources = {name: folder / COMPILED / name if name in made else folder / name for name in files(held(folder) or ())}
+    lock = json.loads((folder / LOCK).read_text(encoding="utf-8"))
+    for package in lock["packages"].values():
+        if package["file_name"] in made:
+            package["sha256"] = made[package["file_name"]]["sum"]
+    put(target / LOCK, json.dumps(lock).encode())
+    for path in target.iterdir():
+        if path.name not in {*sources, LOCK, "LICENCES.txt"}:
+            path.unlink()
+    for name, source in {**sources, "LICENCES.txt": folder / "LICENCES.txt"}.items():
+        copy, ours = target / name, source.stat()
         if not copy.is_file() or (copy.stat().st_size, int(copy.stat().st_mtime)) != (ours.st_size, int(ours.st_mtime)):
             shutil.copy2(source, copy)

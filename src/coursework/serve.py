@@ -38,6 +38,7 @@ INPUTS = (
     "exercises",
     "src",
     "_build/pyodide/pyodide-lock.json",  # whether the site carries a Python of its own
+    "_build/pyodide/compiled/sums.json",
 )
 #: What makes every page: a quick rebuild cannot be had when one of these changed.
 MAKERS = (
@@ -49,6 +50,7 @@ MAKERS = (
     "book/_theme",
     "book/curriculum.yml",
     "_build/pyodide/pyodide-lock.json",
+    "_build/pyodide/compiled/sums.json",
 )
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PATIENCE = 90  # seconds for JupyterLab to answer; it takes 3 on an idle laptop

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
@@ -149,8 +151,20 @@ def test_the_site_carries_the_finished_folder_and_nothing_of_an_older_one(source
     pyodide.carry(kept, site)
     pyodide.fetch(kept, ["numpy"], [str(source)])
     pyodide.carry(kept, site)
-    assert {path.name for path in site.iterdir()} == {path.name for path in kept.iterdir()}
-    assert pyodide.held(site) == ["numpy"]
+    copy = site / pyodide.address(kept)
+    assert {path.name for path in copy.iterdir()} == {path.name for path in kept.iterdir()}
+    assert pyodide.held(copy) == ["numpy"]
+
+
+def test_a_folder_of_another_making_is_no_finished_one(source, tmp_path):
+    target = tmp_path / "pyodide"
+    pyodide.fetch(target, ["numpy"], [str(source)])
+    lock = json.loads((target / pyodide.LOCK).read_text())
+    lock["packages"]["wcwidth"] = {"file_name": "wcwidth.whl", "sha256": "00", "depends": []}
+    (target / pyodide.LOCK).write_text(json.dumps(lock))
+    assert pyodide.held(target) is None
+    pyodide.fetch(target, ["numpy"], [str(source)])
+    assert pyodide.held(target) == ["numpy"]
 
 
 def test_the_pinned_version_is_that_of_the_address_that_pages_ask(monkeypatch):
@@ -160,3 +174,64 @@ def test_the_pinned_version_is_that_of_the_address_that_pages_ask(monkeypatch):
     assert pyodide.excerpt()["info"]["version"] == pyodide.VERSION
     for packages in pyodide.needed(ROOT).values():
         assert set(packages) <= set(pyodide.closure(packages))
+
+
+@pytest.fixture
+def modules(source: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A source whose archives hold modules, and this Python's bytecode for the one that Pyodide reads."""
+    sums = dict(pyodide.CORE)
+    archives = {"python_stdlib.zip": {"lib_a.py": "VALUE = 1\n"}, "numpy.whl": {"np_a/__init__.py": "X = 2"}}
+    for name, inside in archives.items():
+        with zipfile.ZipFile(source / name, "w") as archive:
+            for path, text in {**inside, "broken.py": "print 'two'", "data.txt": "kept"}.items():
+                archive.writestr(path, text)
+        sums[name] = hashlib.sha256((source / name).read_bytes()).hexdigest()
+    lock = pyodide.excerpt()
+    lock["packages"]["numpy"]["sha256"] = sums.pop("numpy.whl")
+    monkeypatch.setattr(pyodide, "CORE", sums)
+    monkeypatch.setattr(pyodide, "MAGIC", MAGIC_NUMBER.hex())
+    return source
+
+
+def test_a_compiled_copy_runs_without_sources_under_another_address_and_its_lock_file_has_its_sums(modules, tmp_path):
+    kept, shared = tmp_path / "kept", tmp_path / "shared"
+    pyodide.fetch(kept, ["numpy"], [str(modules)])
+    pyodide.carry(kept, shared)
+    plain = pyodide.address(kept)
+    assert pyodide.compile_archives(kept, pyodide.interpreter()) == 2
+    assert pyodide.compile_archives(kept, pyodide.interpreter()) == 0
+    pyodide.carry(kept, shared)
+    (site,) = shared.iterdir()
+    assert site.name == pyodide.address(kept) != plain, "a browser may hold the other files under the old name"
+
+    with zipfile.ZipFile(site / "python_stdlib.zip") as archive:
+        assert sorted(archive.namelist()) == ["broken.py", "data.txt", "lib_a.pyc"]
+    code = "import sys; sys.path[:0] = sys.argv[1:]; import lib_a, np_a; print(lib_a.VALUE + np_a.X)"
+    command = [sys.executable, "-c", code, str(site / "python_stdlib.zip"), str(site / "numpy.whl")]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "3\n"
+    locked = json.loads((site / pyodide.LOCK).read_text())["packages"]["numpy"]["sha256"]
+    assert locked == pyodide.sum_of(site / "numpy.whl") != pyodide.sum_of(kept / "numpy.whl")
+
+    (kept / pyodide.COMPILED / "numpy.whl").write_bytes(b"cut sh")
+    assert pyodide.damaged(kept, ["numpy"]) == "compiled/numpy.whl"
+    assert pyodide.compile_archives(kept, pyodide.interpreter()) == 1
+    assert pyodide.damaged(kept, ["numpy"]) is None
+
+
+def test_what_came_after_the_compiling_is_carried_as_it_is(modules, tmp_path):
+    kept = tmp_path / "kept"
+    pyodide.fetch(kept, ["numpy"], [str(modules)])
+    pyodide.compile_archives(kept, pyodide.interpreter())
+    pyodide.fetch(kept, ["scipy"], [str(modules)])
+    assert not pyodide.is_compiled(kept)
+    pyodide.carry(kept, tmp_path / "shared")
+    site = tmp_path / "shared" / pyodide.address(kept)
+    assert pyodide.sum_of(site / "numpy.whl") == pyodide.sum_of(kept / "numpy.whl")
+    assert pyodide.held(site) == ["numpy", "scipy"]
+
+
+def test_another_python_is_not_taken_to_compile_with(monkeypatch):
+    monkeypatch.setattr(pyodide, "MAGIC", "00")
+    with pytest.raises(pyodide.NotHad, match=r"is no Python 3\.12, whose bytecode Pyodide 0\.27\.7 reads"):
+        pyodide.interpreter(sys.executable)
+    assert pyodide.interpreter() is None
