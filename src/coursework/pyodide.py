@@ -232,7 +232,8 @@ def download(address: str, name: str) -> bytes:
         with urlopen(request, timeout=PATIENCE) as response:
             return response.read()
     except (OSError, http.client.HTTPException) as error:  # a URLError is an OSError; an HTTPError too, with its code
-        why = f"it answered {error.code}" if hasattr(error, "code") else str(getattr(error, "reason", error) or error)
+        reason = getattr(error, "reason", error)
+        why = f"it answered {error.code}" if hasattr(error, "code") else getattr(reason, "strerror", None) or reason
         raise NotHad(f"{name} cannot be had from {address} ({why})") from None
 
 
