@@ -3,6 +3,7 @@
     python benchmarks/site.py weight       a page's bytes and requests in a real browser, from a server that compresses
     python benchmarks/site.py lighthouse   Lighthouse's mobile profile; needs node and npx (npm fetches lighthouse)
     python benchmarks/site.py build        one build from nothing, one rebuild after an edit, their CPU
+    python benchmarks/site.py run_here     seconds from the click on "Run here" to the first check's word
 
 Run it with the Python of .venv, after `make site`. Never a test: machines differ, though bytes do not.
 """
@@ -19,8 +20,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -167,6 +169,58 @@ def lighthouse(asked: argparse.Namespace) -> None:
             print(f"<!-- below 0.9: {', '.join(sorted(failing)) or 'nothing'} -->", flush=True)
 
 
+def run_here(asked: argparse.Namespace) -> None:
+    """Seconds from the click on "Run here" until the first check has spoken: a browser that was never here, and again.
+
+    Warm is the page opened again in the same profile, whose browser was ended in between. CPU is all of the browser's.
+    """
+    from browser import ARGUMENTS, chromium
+    from playwright.sync_api import sync_playwright
+
+    rows: dict[str, list[tuple[float, float]]] = {}
+    with served(asked.site) as address, sync_playwright() as playwright:
+        for name in asked.pages or THREE[2:]:
+            for _ in range(asked.repeats):
+                with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+                    for turn in ("cold", "warm", "warm"):  # a browser keeps what it compiled at the second visit only
+                        context = playwright.chromium.launch_persistent_context(
+                            profile, executable_path=chromium(), args=ARGUMENTS
+                        )
+                        page = context.new_page()
+                        page.goto(f"{address}{name}.html", wait_until="load")
+                        page.wait_for_timeout(asked.rest)
+                        before = browser_cpu(profile)
+                        started = time.perf_counter()
+                        page.locator(".run-primary").click()
+                        page.locator(".coursework-verdict").first.wait_for(timeout=120_000)
+                        wall = time.perf_counter() - started
+                        rows.setdefault(f"{name}, {turn}", []).append((wall, browser_cpu(profile) - before))
+                        page.wait_for_timeout(3000)  # what it compiled is written down a while after
+                        context.close()
+    from run import table
+
+    table(rows)
+
+
+def browser_cpu(profile: str) -> float:
+    """CPU seconds so far of the browser with this profile and of all its processes (Linux only; else 0)."""
+    if not Path("/proc/self/stat").is_file():
+        return 0.0
+    parents, ticks, chosen = {}, {}, set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            values = (folder / "stat").read_text().rpartition(")")[2].split()
+            pid = int(folder.name)
+            parents[pid], ticks[pid] = int(values[1]), int(values[11]) + int(values[12])
+            if f"--user-data-dir={profile}" in (folder / "cmdline").read_text().split("\0"):
+                chosen.add(pid)
+    grown = True
+    while grown:
+        grown = {pid for pid, parent in parents.items() if parent in chosen} - chosen
+        chosen |= grown
+    return sum(ticks[pid] for pid in chosen) / os.sysconf("SC_CLK_TCK")
+
+
 def build(asked: argparse.Namespace) -> None:
     """CPU of a build from nothing and its share a page; of a quick rebuild after one edit."""
     from run import cost, table
@@ -191,7 +245,7 @@ def build(asked: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     jobs = parser.add_subparsers(dest="job", metavar="job", required=True)
-    for job, times in ((weight, 1), (lighthouse, 3), (build, 3)):
+    for job, times in ((weight, 1), (lighthouse, 3), (build, 3), (run_here, 3)):
         options = jobs.add_parser(job.__name__)
         options.set_defaults(job=job)
         options.add_argument("--repeats", type=int, default=times, help=f"how often (default: {times})")
@@ -200,8 +254,12 @@ def main() -> None:
             options.add_argument("--desktop", action="store_true", help="the desktop profile")
             options.add_argument("--modules", help="a folder whose node_modules has lighthouse")
             options.add_argument("--keep", help="a file for the last report")
+        if job is run_here:
+            options.add_argument("pages", nargs="*", help=f"pages of exercises, such as {THREE[2]}")
+            options.add_argument("--site", type=Path, default=SITE, help="another folder than _build/html")
+            options.add_argument("--rest", type=int, default=500, help="ms to look at the page before the click")
     asked = parser.parse_args()
-    if asked.job is not build and not SITE.is_dir():
+    if asked.job is not build and not getattr(asked, "site", SITE).is_dir():
         sys.exit("benchmarks/site.py: there is no site yet: `make site`")
     asked.job(asked)
 

@@ -36,6 +36,19 @@
   if (Object.keys(kept).length) run.textContent = "Run here, with what you wrote";
   run.addEventListener("click", () => begin());
 
+  // What the site itself has is fetched ahead, once a click is likely; anybody else is asked after it alone.
+  let ahead = () => {
+    ahead = () => {};
+    if (!settings.files || navigator.connection?.saveData) return;
+    const pythons = settings.files.map((name) => settings.pyodide + name);
+    for (const address of [settings.notebook, settings.worker, settings.archive, ...pythons]) {
+      document.head.append(make("link", { rel: "prefetch", href: absolute(address) }));
+    }
+  };
+  let resting;
+  run.addEventListener("pointerenter", () => { resting = setTimeout(() => ahead(), 150); });
+  run.addEventListener("pointerleave", () => clearTimeout(resting));
+
   let notebook;
   let cells = [];
   let worker = null;
@@ -46,11 +59,12 @@
     run.disabled = true;
     status.textContent = "Fetching the exercise …";
     try {
+      boot().catch(() => {}); // starts beside the exercise's way here; it is waited for below
       const response = await fetch(absolute(settings.notebook));
       if (!response.ok) throw new Error(`the exercise could not be fetched (${response.status})`);
       notebook = await response.json();
-      cells = editors();
-      await boot();
+      if (!cells.length) cells = editors();
+      await ready;
       box.replaceChildren(
         button("Run all", () => runFrom(0)),
         button("Stop", stop),
@@ -62,6 +76,8 @@
       await runFrom(0);
       status.textContent = "Ready.";
     } catch (error) {
+      worker?.terminate();
+      worker = null;
       run.disabled = false;
       status.textContent = `Python did not start: ${error.message || error}. Try again, or use Binder or a clone.`;
     }

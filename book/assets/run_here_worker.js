@@ -82,6 +82,23 @@ import os
 os.environ["MPLBACKEND"] = "Agg"
 import coursework.check
 coursework.check._display = display
+
+# Python in a browser counts in 32 bits, where these refuse the 64-bit whole numbers that they take everywhere else.
+import functools, numpy
+
+def _index(value):
+    return numpy.asarray(value).astype(numpy.intp) if getattr(value, "dtype", None) == numpy.int64 else value
+
+def _taking_any_index(bincount, repeat):
+    @functools.wraps(bincount)
+    def bincount_(x, /, *rest, **named):
+        return bincount(_index(x), *rest, **named)
+    @functools.wraps(repeat)
+    def repeat_(a, repeats, axis=None):
+        return repeat(a, _index(repeats), axis)
+    return bincount_, repeat_
+
+numpy.bincount, numpy.repeat = _taking_any_index(numpy.bincount, numpy.repeat)
 `;
 
 async function start({ pyodide, archive, packages }) {

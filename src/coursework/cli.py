@@ -185,6 +185,51 @@ def pdf(
 
 
 @app.command()
+def pyodide(
+    from_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            help="A folder, an archive or an address to take the files from; may be given several times.",
+        ),
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option(help="A Python 3.12 to compile it with; the one on the path if left out.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it out again.")] = False,
+) -> None:
+    """Give the site a Python for browsers of its own, so that "Run here" asks nobody else; downloads up to 50 MB.
+
+    Without --from the files come from the Pyodide project's distribution. Each is checked against sums pinned here.
+    Every later `coursework site` carries them, compiled where there is a Python 3.12 for it, which starts sooner.
+    """
+    from coursework import pyodide as distribution
+
+    root = Project.find().root
+    folder = distribution.folder_of(root)
+    where = folder.relative_to(root).as_posix()
+    if remove:
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+        out.print(f"{where} is gone: the next `coursework site` sends readers to the address in _config.yml.")
+        return
+    compiler = distribution.interpreter(python)
+    packages = {name for names in distribution.needed(root).values() for name in names}
+    with err.status("Pyodide") as status:
+        gained = distribution.fetch(folder, packages, from_ or distribution.SOURCES, status.update)
+        if compiler:
+            distribution.compile_archives(folder, compiler, status.update)
+    what = ", ".join(gained.packages)
+    size = f"{gained.size / 1e6:.0f} MB, {gained.fetched} files fetched, {gained.kept} there already"
+    out.print(f"Pyodide {distribution.VERSION} with {what} lies in {where} ({size}).", markup=False)
+    if not distribution.is_compiled(folder):
+        out.print("No Python 3.12 is on the path to compile it with: it works, and a reader waits a second longer.")
+    out.print("The next `coursework site` carries it, and its pages ask nobody else.")
+
+
+@app.command()
 def serve(
     port: Annotated[int, typer.Option(help="Port of the site.")] = 8000,
     lab_port: Annotated[int, typer.Option(help="Port of JupyterLab.")] = 8888,
@@ -517,6 +562,7 @@ def _late_errors() -> tuple[type[Exception], ...]:
         ("coursework.kernel.pool", "NoServer"),
         ("coursework.kernel.isolation", "NoSandbox"),
         ("coursework.pdf", "CannotPrint"),
+        ("coursework.pyodide", "NotHad"),
         ("coursework.report.export", "ExportError"),
         ("coursework.review", "ReviewError"),
     )

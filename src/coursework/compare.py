@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.testing import assert_allclose
 
 
 def describe(value: Any) -> str:
@@ -105,6 +104,8 @@ def difference(got: Any, want: Any, rtol: float = 1e-6, atol: float = 1e-9) -> s
 def _close(got: Any, want: Any, rtol: float, atol: float) -> bool:
     if isinstance(got, int) and isinstance(want, int) and got == want:  # of any size, where NumPy's end at 64 bits
         return True
+    from numpy.testing import assert_allclose  # brings unittest along, which a page without an answer need not wait for
+
     try:
         assert_allclose(got, want, rtol=rtol, atol=atol, equal_nan=True)
     except (AssertionError, TypeError, OverflowError):

@@ -37,6 +37,8 @@ INPUTS = (
     "solutions",
     "exercises",
     "src",
+    "_build/pyodide/pyodide-lock.json",  # whether the site carries a Python of its own
+    "_build/pyodide/compiled/sums.json",
 )
 #: What makes every page: a quick rebuild cannot be had when one of these changed.
 MAKERS = (
@@ -47,6 +49,8 @@ MAKERS = (
     "book/_ext",
     "book/_theme",
     "book/curriculum.yml",
+    "_build/pyodide/pyodide-lock.json",
+    "_build/pyodide/compiled/sums.json",
 )
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PATIENCE = 90  # seconds for JupyterLab to answer; it takes 3 on an idle laptop
