@@ -200,9 +200,12 @@ if (here) {
     if (!box) {
       box = make("dialog", { class: "search-box", "aria-label": "Search" }, ...searcher());
       box.addEventListener("click", (click) => { if (click.target === box) box.close(); });
+      // Escape would only empty the field first.
+      box.addEventListener("keydown", (key) => { if (key.key === "Escape") { key.preventDefault(); box.close(); } });
       document.body.append(box);
     }
     box.showModal();
+    box.querySelector("input").select();
   };
   searchButton.addEventListener("click", (event) => { if (!event.ctrlKey && !event.metaKey) open(event); });
   addEventListener("keydown", (event) => {
