@@ -28,11 +28,11 @@ def mathml(tex: str, display: bool = False, location: Any = None) -> str:
         return f"<code>{escape(tex)}</code>"
 
 
-LONG = 34  # characters of text from which an inline formula may be wider than a phone; browsers do not break them
+LONG = 12  # characters from which an inline formula may be wider than a phone with large letters; browsers break none
 
 
 def inline_mathml(tex: str, location: Any = None) -> str:
-    """A formula in a line of text; a long one scrolls on a narrow screen."""
+    """A formula in a line of text; a long one scrolls where its line is too short for it."""
     formula = mathml(tex, location=location)
     long = len(re.sub("<[^>]+>", "", formula)) > LONG
     return f'<span class="long-formula">{formula}</span>' if long else formula
@@ -43,14 +43,19 @@ def inline(translator: Any, node: nodes.math) -> None:
     raise nodes.SkipNode
 
 
-#: A formula and the punctuation that follows it: a browser would break the line between them.
-PUNCTUATED = re.compile(r"(<math>(?:(?!</?math).)*</math>)([.,;:?!)\]’”%]+)")
+#: A formula, perhaps in its box, and the punctuation that follows it: a browser would break the line between them.
+PUNCTUATED = re.compile(r"(<math>(?:(?!</?math).)*</math>)(</span>)?([.,;:?!)\]’”%]+)")
+
+
+def kept(found: re.Match[str]) -> str:
+    formula, box_ends, mark = found.groups()
+    return f"{formula}{mark}</span>" if box_ends else f'<span class="unbroken">{formula}{mark}</span>'
 
 
 def keep_punctuation(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
     """On `html-page-context`: no line of a page starts with the full stop that ends a formula."""
     if "<math" in context.get("body", ""):
-        context["body"] = PUNCTUATED.sub(r'<span class="unbroken">\1\2</span>', context["body"])
+        context["body"] = PUNCTUATED.sub(kept, context["body"])
 
 
 def block(translator: Any, node: nodes.math_block) -> None:
