@@ -18,10 +18,14 @@ logger = logging.getLogger(__name__)
 TEX = LatexToMathML()
 
 
+#: As high and deep as a line's digits: a root sign is no smaller, and over less it would hang below the line.
+STRUT = '<mspace height=".75em" depth=".2em"></mspace>'
+
+
 def mathml(tex: str, display: bool = False, location: Any = None) -> str:
     """One formula as MathML. What cannot be set is warned about, which fails the build, and shown as its TeX."""
     try:
-        return TEX.convert_with_local_state(tex.strip(), displaystyle=display)
+        return TEX.convert_with_local_state(tex.strip(), displaystyle=display).replace("<msqrt>", f"<msqrt>{STRUT}")
     except LatexError as error:
         reason = str(error).splitlines()[0]
         logger.warning("the formula %r cannot be set as MathML: %s", tex.strip(), reason, location=location)
