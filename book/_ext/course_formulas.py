@@ -56,8 +56,14 @@ def kept(found: re.Match[str]) -> str:
     return f"{formula}{mark}</span>" if box_ends else f'<span class="unbroken">{formula}{mark}</span>'
 
 
-def keep_punctuation(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
-    """On `html-page-context`: no line of a page starts with the full stop that ends a formula."""
+#: What is no running text, or the space between a number and its per cent sign.
+PER_CENT = re.compile(r"(<(pre|code)\b.*?</\2>|<[^>]*>)|(?<=\d) (?=%)", re.S)
+
+
+def keep_together(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
+    """On `html-page-context`: no line starts with the full stop that ends a formula, or with a per cent sign."""
+    if " %" in context.get("body", ""):
+        context["body"] = PER_CENT.sub(lambda found: found[1] or "\N{NO-BREAK SPACE}", context["body"])
     if "<math" in context.get("body", ""):
         context["body"] = PUNCTUATED.sub(kept, context["body"])
 
@@ -74,5 +80,5 @@ def block(translator: Any, node: nodes.math_block) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
-    app.connect("html-page-context", keep_punctuation)
+    app.connect("html-page-context", keep_together)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
