@@ -32,7 +32,7 @@ def mathml(tex: str, display: bool = False, location: Any = None) -> str:
         return f"<code>{escape(tex)}</code>"
 
 
-LONG = 12  # characters from which an inline formula may be wider than a phone with large letters; browsers break none
+LONG = 8  # characters from which an inline formula may be wider than a phone with large letters; browsers break none
 
 
 def inline_mathml(tex: str, location: Any = None) -> str:
