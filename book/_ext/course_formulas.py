@@ -58,10 +58,14 @@ def kept(found: re.Match[str]) -> str:
 
 #: What is no running text, or the space between a number and its per cent sign.
 PER_CENT = re.compile(r"(<(pre|code)\b.*?</\2>|<[^>]*>)|(?<=\d) (?=%)", re.S)
+#: A short word of code in which a browser would break a line, as behind the dashes of `--option`.
+OPTION = re.compile(r'<span class="pre">(?=[^<]*[-/])(?=[^<]{1,16}</span>)')
 
 
 def keep_together(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
-    """On `html-page-context`: no line starts with the full stop that ends a formula, or with a per cent sign."""
+    """On `html-page-context`: no line starts with a formula's full stop, a per cent sign, or the rest of an option."""
+    if '<span class="pre">' in context.get("body", ""):
+        context["body"] = OPTION.sub('<span class="pre unbroken">', context["body"])
     if " %" in context.get("body", ""):
         context["body"] = PER_CENT.sub(lambda found: found[1] or "\N{NO-BREAK SPACE}", context["body"])
     if "<math" in context.get("body", ""):
