@@ -353,7 +353,11 @@ def the_class(books: Mapping[str, Book]) -> dict[str, dict[str, HandedIn]]:
                 {"inversions": "raises", "merge_sort": "prints", "forecast": "as_text", "top_k": "raises"},
             ),
         },
-        "nadia": {JOB: HandedIn("loops", {"trivial": "endless"}), SORTING: HandedIn("loops", {"merge": "endless"})},
+        # ... and the eighth, where a question has so many.
+        "nadia": {
+            JOB: HandedIn("loops", books[JOB].mistakes(7) | {"trivial": "endless"}),
+            SORTING: HandedIn("loops", books[SORTING].mistakes(7) | {"merge": "endless"}),
+        },
         "olga": {
             JOB: HandedIn("library", {"policy": "exits", "expected_cost": "raises"}),
             SQUARES: HandedIn("library", {"solve": "killed"}),

@@ -379,7 +379,10 @@ def kills(asked: argparse.Namespace) -> None:
                 killed += 1
                 early += not (out / "gradebook.sqlite").exists()
                 time.sleep(3)  # workers and kernels of a grader that was killed end by themselves
-                left += sum(one.status() != "zombie" for one in psutil.Process().children(recursive=True))
+                for one in psutil.Process().children(recursive=True):
+                    if one.status() != "zombie":
+                        left += 1
+                        print(f"alive 3 s after a kill: {' '.join(one.cmdline())[:200]}", file=sys.stderr)
             else:
                 whole(root, folder, out)
             if results(out) != wanted:

@@ -177,30 +177,31 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, A
     page["repository"] = app.config.html_theme_options.get("repository_url", "")
     before, heading, after = context.get("body", "").partition("</h1>")
     page["heading"], page["text"] = (before + heading, after) if heading else ("", before)
-    page["early_formula"] = formula_in_sight(page["text"])
-    page["style"] = style(str(context["pathto"]("_static/", 1)), page["early_formula"])
+    page["early"] = tuple(name for name, tag in (("math", "<math"), ("italic", "<em")) if in_sight(tag, page["text"]))
+    page["style"] = style(str(context["pathto"]("_static/", 1)), bool(page["early"]))
     context["page"] = page
     context["script_files"] = [each for each in context.get("script_files", []) if wanted(each)]
     context["css_files"] = [each for each in context.get("css_files", []) if wanted(each)]
 
 
-def formula_in_sight(text: str) -> bool:
-    """Whether a formula is likely on the first screen: it stands within the first 2,500 characters that are shown."""
-    before, formula, _ = text.partition("<math")
-    return bool(formula) and len(re.sub(r"<[^>]*>", "", before)) < 2_500
+def in_sight(tag: str, text: str) -> bool:
+    """Whether a tag is likely on the first screen: it stands within the first 1,000 characters that are shown."""
+    before, found, _ = text.partition(tag)
+    return bool(found) and len(re.sub(r"<[^>]*>", "", before)) < 1_000
 
 
 @cache
-def style(static: str, early_formula: bool) -> str:
+def style(static: str, early: bool) -> str:
     """The theme's styles, to stand in the page: asked for by themselves they would keep the text waiting.
 
-    A font that arrives late may change a formula further down, but not one on the first screen: lines would jump.
+    A font that arrives late may change what stands further down, but not the first screen: lines would jump.
     """
-    text = (Path(__file__).parent.parent / "_theme" / "course" / "static" / "course.css").read_text(encoding="utf-8")
+    static_files = Path(__file__).parent.parent / "_theme" / "course" / "static"
+    text = "".join((static_files / name).read_text(encoding="utf-8") for name in ("fonts/fonts.css", "course.css"))
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r" ?([{};,>]) ?", r"\1", text).replace(";}", "}").replace(": ", ":")
-    if early_formula:
+    if early:
         text = text.replace("font-display:swap", "font-display:optional")
     return text.replace("url(fonts/", f"url({static}fonts/").strip()
 

@@ -22,7 +22,7 @@ DEVIOUS = {"eval", "exec", "compile", "sys.setprofile", "sys.settrace", "sys._ge
 #: Calls whose text argument is a name, and the position of that argument.
 BY_TEXT = {"getattr": 1, "import_module": 0, "__import__": 0, "attrgetter": 0, "methodcaller": 0}
 #: Names of the functions that decorators put between a caller and a library function.
-WRAPPERS = {"wrapper", "inner", "inner_f", "_wrapper"}
+WRAPPERS = {"wrapper", "inner", "inner_f", "_wrapper", "axis_nan_policy_wrapper"}
 #: What a notebook usually imports before the first answer.
 USUAL = {"np": "numpy", "pd": "pandas", "plt": "matplotlib.pyplot", "__builtins__": "builtins"}
 

@@ -231,6 +231,10 @@ def grade(
         str, typer.Option(help="Run on the workers of this Dask scheduler, such as tcp://10.0.0.5:8786.")
     ] = "",
     cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 30,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="Bound of a submission, as memory=1GB, disk=500MB or run_seconds=60; may be repeated."),
+    ] = None,
     keep_notebooks: Annotated[
         bool, typer.Option("--keep-notebooks", help="Keep what was executed; it holds the hidden parameters.")
     ] = False,
@@ -242,10 +246,15 @@ def grade(
 ) -> None:
     """Grade a class: hidden parameters, partial credit, which mistake, a report. Run again to go on."""
     from coursework import grade as grading
+    from coursework.kernel.limits import Limits
     from coursework.policy import read_policy
     from coursework.report import write_report
 
     project = Project.find()
+    try:
+        limits = Limits.from_words(limit or [])
+    except ValueError as error:
+        raise grading.GradingError(f"--limit: {error}") from None
     if not unsandboxed:
         _demand_sandbox()
     ids = project.resolve(exercise or [])
@@ -258,6 +267,7 @@ def grade(
     settings = grading.Settings(
         cell_timeout=cell_timeout,
         sandbox=not unsandboxed,
+        limits=limits,
         scheduler=scheduler or None,
         keep_notebooks=keep_notebooks,
         **({"workers": workers} if workers else {}),

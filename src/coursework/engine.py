@@ -7,9 +7,11 @@ It judges nothing.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -49,6 +51,8 @@ class Trouble:
     stopped: dict[str, str] = field(factory=dict)
     #: question -> the bound that it crossed, in words, where that is known
     why: dict[str, str] = field(factory=dict)
+    #: question -> how long its cells ran, those that were stopped too
+    seconds: dict[str, float] = field(factory=dict)
     restarts: int = 0
 
 
@@ -134,19 +138,25 @@ class CourseworkEngine(Engine):
         execution_timeout: int | None = None,
         limits: Mapping[str, int] | None = None,
         hidden: Sequence[str] = (),
+        data: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
-        """`limits` and `hidden` are the isolated kernel's, as for `coursework.kernel.provisioner`."""
+        """`limits` and `hidden` are the isolated kernel's, as for `coursework.kernel.provisioner`.
+
+        `data` holds files, by the name under which they lie in the kernel's folder. Where there is any, a kernel that
+        is not isolated gets a folder of its own too.
+        """
         notebook = nb_man.nb
         refuse_unknown(notebook, notebook.metadata.get("papermill", {}).get("parameters", {}))
         bounds = Limits.from_json(limits or {})
-        run = _Run(nb_man, kernel_name, execution_timeout or CELL_TIMEOUT, log_output, bounds, hidden)
+        run = _Run(nb_man, kernel_name, execution_timeout or CELL_TIMEOUT, log_output, bounds, hidden, data or {})
         trouble = run.execute()
         notebook.metadata["coursework"] = {
             **notebook.metadata.get("coursework", {}),
             "observed": observed(notebook),
             "stopped": trouble.stopped,
             "why": trouble.why,
+            "seconds": {question: round(seconds, 3) for question, seconds in trouble.seconds.items()},
         }
 
 
@@ -171,10 +181,17 @@ class _Run:
     """One notebook's run: cell after cell, over as many kernels as it takes."""
 
     def __init__(
-        self, nb_man: Any, kernel_name: str, timeout: int, log_output: bool, limits: Limits, hidden: Sequence[str]
+        self,
+        nb_man: Any,
+        kernel_name: str,
+        timeout: int,
+        log_output: bool,
+        limits: Limits,
+        hidden: Sequence[str],
+        data: Mapping[str, str],
     ) -> None:
         self.nb_man, self.kernel_name, self.timeout, self.log_output = nb_man, kernel_name, timeout, log_output
-        self.limits, self.hidden = limits, list(hidden)
+        self.limits, self.hidden, self.data = limits, list(hidden), dict(data)
         self.until = time.monotonic() + limits.run_seconds
         self.kept = 0
         self.provisioner: Any = None
@@ -190,6 +207,7 @@ class _Run:
         config = kernel_config(self.scratch.name)
         config.SandboxProvisioner.limits = self.limits.to_json()
         config.SandboxProvisioner.hidden = self.hidden
+        config.SandboxProvisioner.data = self.data
         client = _Client(
             self.nb_man,
             kernel_name=self.kernel_name,
@@ -218,7 +236,7 @@ class _Run:
                     "COURSEWORK_DATA": self.scratch.name,
                     "MPLBACKEND": os.environ.get("MPLBACKEND", "module://matplotlib_inline.backend_inline"),
                 }
-                with client.setup_kernel(env=environment):
+                with client.setup_kernel(env=environment, **self._folder()):
                     self.provisioner = client.km.provisioner
                     if self._prepare(client, i):
                         i = self._from(client, i)
@@ -230,6 +248,17 @@ class _Run:
                         break
         return self.trouble
 
+    def _folder(self) -> dict[str, str]:
+        """A new folder with the data in it, for a kernel that is not isolated."""
+        if not self.data or self.kernel_name == SANDBOX:
+            return {}
+        folder = tempfile.mkdtemp(dir=self.scratch.name)
+        for name, source in self.data.items():
+            copy = Path(folder, name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+        return {"cwd": folder}
+
     def _from(self, client: _Client, start: int) -> int:
         """Run cells from `start` on; the index of the cell that took the kernel with it, or the number of cells."""
         for i in range(start, len(self.notebook.cells)):
@@ -237,12 +266,16 @@ class _Run:
             if cell.cell_type != "code" or (self.owner.get(i) in self.trouble.stopped):
                 continue
             self.nb_man.cell_start(cell, i)
+            started = time.monotonic()
             try:
                 self._execute(client, cell, i)
             except _Ended as ended:
                 self._stopped(i, ended)
                 return i
             finally:
+                if (question := self.owner.get(i)) is not None:
+                    spent = self.trouble.seconds.get(question, 0.0) + time.monotonic() - started
+                    self.trouble.seconds[question] = spent
                 self.nb_man.cell_complete(cell, i)
         return len(self.notebook.cells)
 

@@ -25,10 +25,11 @@ from coursework.gradebook import Gradebook
 from coursework.graded import Graded, GradingError, file_name
 from coursework.hidden import Hidden, draw_hidden, read_parameters
 from coursework.judge import judge, out_of_bounds
+from coursework.kernel.limits import MB, Limits
 from coursework.model import AuthoringError, Exercise, Observed, ParameterError, Question, Status, Verdict
 from coursework.policy import Policy
 from coursework.project import Project
-from coursework.release import derive_exercise, read_solution
+from coursework.release import data_files, derive_exercise, read_solution
 from coursework.replay import job, replay
 from coursework.resemblance import shape, stream
 from coursework.submissions import Submission, find_submissions, handed_in
@@ -67,6 +68,8 @@ class Task:
     expected: list[dict[str, Observed]]
     #: digests of what decides a grade, but for the parameters and the submission
     basis: dict[str, str]
+    #: files that a notebook finds in its folder, by the names there
+    data: dict[str, str] = field(factory=dict)
 
     def of(self, student: str) -> Task:
         """The task as one student gets it: with their own sets."""
@@ -75,8 +78,8 @@ class Task:
         return evolve(self, sets=sets, expected=expected, basis={**self.basis, "parameters": _digest(sets)})
 
 
-#: Runs a notebook as a submission would be, once for every set; None where there is nobody to do it.
-Trial = Callable[[str, list[dict[str, Any]]], list[dict[str, Any]] | None]
+#: Runs a notebook as a submission would be, once for every set, with files of data; None where nobody can.
+Trial = Callable[[str, list[dict[str, Any]], dict[str, str]], list[dict[str, Any]] | None]
 
 
 def prepare(
@@ -105,10 +108,15 @@ def prepare(
         "checks": hashlib.sha256(project.checks_file(id).read_bytes()).hexdigest(),
         "engine": engine(),
     }
+    files = data_files(project, exercise)
+    if files:
+        basis["data"] = _digest([[name, hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in files.items()])
+    data = {name: str(path.resolve()) for name, path in files.items()}
     keys = [_digest([id, basis, one]) for one in valid]
     answers = {key: book.reference(key) for key in keys}
     fresh = [(key, one) for key, one in zip(keys, valid, strict=True) if answers[key] is None]
-    given = _reference_answers(project, exercise, solution, [one for _, one in fresh], trial) if fresh else []
+    sought = [one for _, one in fresh]
+    given = _reference_answers(project, exercise, solution, sought, data, trial) if fresh else []
     for (key, _), found in zip(fresh, given, strict=True):
         answers[key] = found
         book.keep_reference(key, found)
@@ -118,14 +126,19 @@ def prepare(
     stubs = {p.question: "\n".join(pristine.cells[i].source for i in p.answers) for p in parts}
     reference = {p.question: tuple(solution.cells[i].source for i in p.answers) for p in nb.parts(solution)}
     told, told_answers = published(exercise)
-    return Task(exercise, pristine, reference, stubs, told, told_answers, hidden, valid, expected, basis)
+    return Task(exercise, pristine, reference, stubs, told, told_answers, hidden, valid, expected, basis, data)
 
 
 def _reference_answers(
-    project: Project, exercise: Exercise, solution: nb.NotebookNode, sets: list[dict[str, Any]], trial: Trial
+    project: Project,
+    exercise: Exercise,
+    solution: nb.NotebookNode,
+    sets: list[dict[str, Any]],
+    data: dict[str, str],
+    trial: Trial,
 ) -> list[dict[str, Any]]:
     """What the reference answers to each set, by question."""
-    tried = trial(nb.text_of(nb.clear_outputs(solution)), sets)
+    tried = trial(nb.text_of(nb.clear_outputs(solution)), sets, data)
     if tried is not None and all(one["clean"] and set(one["observed"]) == set(exercise.questions) for one in tried):
         return [{name: Observed.from_json(data).to_json() for name, data in one["observed"].items()} for one in tried]
     # In a process of its own, without bounds: where there is no isolated kernel, and to tell what is wrong.
@@ -181,13 +194,15 @@ def run_submission(
     sandbox: bool = True,
     limits: Mapping[str, int] | None = None,
     hidden: Sequence[str] = (),
+    data: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Execute a spliced submission once for every parameter set, in kernels of its own; runs in a worker.
 
-    `limits` bounds an isolated kernel, which does not see the paths `hidden`.
+    `limits` bounds an isolated kernel, which does not see the paths `hidden`. `data` holds the files that lie in a
+    kernel's folder, by their names there.
 
-    Returns, for each set, the observations, the questions that stopped and why, the errors of answer cells, seconds,
-    and the executed notebook.
+    Returns, for each set, the observations, the questions that stopped and why, the errors of answer cells, seconds in
+    all and by question, and the executed notebook.
     """
     from papermill.engines import papermill_engines
     from papermill.parameterize import parameterize_notebook
@@ -213,6 +228,7 @@ def run_submission(
             execution_timeout=timeout,
             limits=limits,
             hidden=hidden,
+            data=data,
         )
         about = executed.metadata["coursework"]
         results.append(
@@ -223,6 +239,7 @@ def run_submission(
                 "errors": _cell_errors(executed),
                 "clean": not about["stopped"] and not _raises(executed),
                 "seconds": time.monotonic() - started,
+                "question_seconds": about["seconds"],
                 "notebook": executed,
             }
         )
@@ -234,7 +251,13 @@ def work(text: str, sets: Sequence[Mapping[str, Any]], how: Mapping[str, Any]) -
 
     `how` holds the settings that concern a worker, and whether to keep the executed notebook, as plain data.
     """
-    results = run_submission(text, sets, how["cell_timeout"], how["sandbox"], how["limits"], how["hidden"])
+    for path in how["data"].values():
+        if not os.path.isfile(path):
+            raise FileNotFoundError(
+                f"this worker has no {path}, which the exercise declares as data: share that folder"
+            )
+    bounds = (how["cell_timeout"], how["sandbox"], how["limits"], how["hidden"])
+    results = run_submission(text, sets, *bounds, how["data"])
     for result in results:
         executed = result.pop("notebook", None)
         if how["keep"] and executed is not None:
@@ -267,14 +290,16 @@ def _cell_errors(notebook: nb.NotebookNode) -> dict[str, str]:
 
 
 def verdicts(task: Task, spliced: nb.Spliced, results: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-    """The worst verdict over the hidden sets, for every question."""
+    """The worst verdict over the hidden sets, for every question, with the longest time that it took."""
     found = []
     for question in task.exercise.questions.values():
         each = [
             discreet(_verdict(task, question, spliced, result, parameters, expected), parameters)
             for result, parameters, expected in zip(results, task.sets, task.expected, strict=True)
         ]
-        found.append(min(each, key=lambda v: (v.points, v.status is Status.PASSED)))
+        worst = min(each, key=lambda v: (v.points, v.status is Status.PASSED))
+        spent = [result.get("question_seconds", {}).get(question.name) for result in results]
+        found.append(worst.but(seconds=max((each for each in spent if each is not None), default=None)))
     return found
 
 
@@ -455,9 +480,11 @@ def grade(
         return book.current()
 
 
-def _tried(workers: Workers, settings: Settings, text: str, sets: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+def _tried(
+    workers: Workers, settings: Settings, text: str, sets: list[dict[str, Any]], data: dict[str, str]
+) -> list[dict[str, Any]] | None:
     """A `Trial` on the kernels that submissions will run on."""
-    workers.submit(None, work, text, sets, {**_limits(settings), "keep": False, "hidden": []})
+    workers.submit(None, work, text, sets, {**_limits(settings), "keep": False, "hidden": [], "data": data})
     ((_, result),) = workers.finished()
     return json.loads(result) if isinstance(result, str) else None
 
@@ -478,6 +505,7 @@ def plan(
         kept = book.hidden(id)
         given = hidden.get(id) or (Hidden.from_data(kept) if kept else None) or draw_hidden(project.load(id))
         tasks[id] = prepare(project, id, given, book, trial)
+        _demand_room(tasks[id], settings)
         book.keep_hidden(id, evolve(tasks[id].hidden, sets=tuple(tasks[id].sets)).to_data())
     wanted = list(_that_count(submissions, policy))
     for id in ids:
@@ -492,6 +520,18 @@ def plan(
             todo.append((key, submission, basis))
     book.point_all(held)
     return Plan(tasks, todo, len(wanted))
+
+
+def _demand_room(task: Task, settings: Settings) -> None:
+    """Raises GradingError where the data of an exercise leave an isolated kernel no room to work in."""
+    if not settings.sandbox or not task.data:
+        return
+    disk, size = Limits.from_json(settings.limits).disk, sum(os.path.getsize(path) for path in task.data.values())
+    if 2 * size > disk:
+        raise GradingError(
+            f"{task.exercise.id}: its data take {size / MB:.0f} MB, more than half of the {disk / MB:.0f} MB that a "
+            f"submission may write: grade with `--limit disk={3 * size // MB + 1}MB`"
+        )
 
 
 def _that_count(submissions: Iterable[Submission], policy: Policy) -> Iterator[Submission]:
@@ -556,7 +596,7 @@ def _run_all(
 
     def submit(one: _Started, sets: list[dict[str, Any]]) -> None:
         how = {**_limits(settings), "keep": settings.keep_notebooks and one.graded is None}
-        how["hidden"] = out_of_sight[one.submission.exercise]
+        how |= {"hidden": out_of_sight[one.submission.exercise], "data": one.task.data}
         workers.submit(one, run, nb.text_of(one.spliced.notebook), sets, how)
 
     def fill() -> None:

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS unit (
 CREATE TABLE IF NOT EXISTS answer (
     unit TEXT NOT NULL REFERENCES unit (key), position INTEGER NOT NULL, question TEXT NOT NULL,
     status TEXT NOT NULL, points REAL NOT NULL, out_of REAL NOT NULL, message TEXT NOT NULL, mistake TEXT,
-    call TEXT NOT NULL, expected TEXT NOT NULL, got TEXT NOT NULL, shape TEXT NOT NULL DEFAULT '',
+    call TEXT NOT NULL, expected TEXT NOT NULL, got TEXT NOT NULL, shape TEXT NOT NULL DEFAULT '', seconds REAL,
     PRIMARY KEY (unit, question)
 );
 CREATE TABLE IF NOT EXISTS attempt (
@@ -61,6 +61,8 @@ ALTER TABLE answer ADD COLUMN shape TEXT NOT NULL DEFAULT '';
 TAKE_OVER = """
 BEGIN; INSERT INTO attempt SELECT student, exercise, '', NULL, unit FROM latest; DROP TABLE latest; COMMIT;
 """
+#: And one that was written before the time of each question was kept.
+TIME = "ALTER TABLE answer ADD COLUMN seconds REAL"
 #: So many students, or so many of a hundred, may have the same code and be flagged for it.
 FEW = 5
 #: What decides a grade, and what is said of a grade that changed with it.
@@ -71,6 +73,7 @@ BECAUSE = {
     "reference": "the reference changed",
     "engine": "the grader changed",
     "limits": "the limits changed",
+    "data": "the data of the exercise changed",
 }
 
 
@@ -110,6 +113,8 @@ class Gradebook:
                 self._db.executescript(RENEW)
             self._db.executescript(SCHEMA)
             self._db.executescript(TAKE_OVER if "latest" in tables else "")
+            if "seconds" not in {row[1] for row in self._db.execute("PRAGMA table_info(answer)")}:
+                self._db.execute(TIME)
         except (sqlite3.Error, OSError) as error:
             raise GradebookError(self._words(error)) from None
 
@@ -229,8 +234,8 @@ class Gradebook:
         ]
         for i, v in enumerate(graded.verdicts):
             row = [key, i, v.question, str(v.status), v.points, v.out_of, v.message, v.mistake]
-            row += [v.call, v.expected, v.got, (shapes or {}).get(v.question, "")]
-            statements.append((f"INSERT INTO answer VALUES ({places(12)})", row))
+            row += [v.call, v.expected, v.got, (shapes or {}).get(v.question, ""), v.seconds]
+            statements.append((f"INSERT INTO answer VALUES ({places(13)})", row))
         row = [graded.student, graded.exercise, graded.attempt, graded.at, key]
         statements.append((f"INSERT OR REPLACE INTO attempt VALUES ({places(5)})", row))
         self._do(statements)
@@ -334,12 +339,12 @@ class Gradebook:
         )
         answers: dict[str, list[Verdict]] = {}
         rows = self._ask(
-            "SELECT w.unit, question, status, points, out_of, message, mistake, call, expected, got "
+            "SELECT w.unit, question, status, points, out_of, message, mistake, call, expected, got, seconds "
             f"FROM answer w WHERE w.unit IN (SELECT a.unit FROM {table} a {only}) ORDER BY w.unit, position",
             [student, exercise],
         )
-        for unit, question, status, points, out_of, message, mistake, call, expected, got in rows:
-            verdict = Verdict(question, Status(status), points, out_of, message, mistake, (), call, expected, got)
+        for unit, question, status, points, out_of, message, mistake, *rest in rows:
+            verdict = Verdict(question, Status(status), points, out_of, message, mistake, (), *rest)
             answers.setdefault(unit, []).append(verdict)
         marks: dict[tuple[str, str], list[Mark]] = {}
         for mark in self._marks(student, exercise, marks_until):

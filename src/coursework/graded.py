@@ -123,5 +123,5 @@ def as_rows(graded: Iterable[Graded]) -> list[dict[str, Any]]:
             row |= {"points": points, "out_of": out_of, "mistake": v.mistake, "message": v.message}
             row |= {"file": one.file, "flags": "; ".join(one.flags), "adjustments": "; ".join(one.adjustments)}
             row |= {"automatic_points": judged.get(v.question, v.points), "comment": mark.comment if mark else ""}
-            rows.append(row | {"marked_by": mark.by if mark else ""})
+            rows.append(row | {"marked_by": mark.by if mark else "", "seconds": v.seconds})
     return rows

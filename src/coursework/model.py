@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -261,16 +262,36 @@ def _fit_and_predict(estimator: Any, X_train: Any, y_train: Any, X_test: Any) ->
 # ------------------------------------------------------------------------------------------------ exercise
 
 
-class Exercise:
-    """An exercise: its identity `<part>/<slug>`, its parameters and its questions."""
+def _beside(name: str) -> bool:
+    """Whether a file's name leads to a file of data in the folder that it is taken from, or below."""
+    parts = PurePosixPath(name).parts
+    inside = bool(parts) and not name.startswith("/") and not {"..", ":", "\\", "\0"} & {*parts, *name}
+    return inside and not name.endswith((".ipynb", "/"))
 
-    def __init__(self, id: str, *, title: str, minutes: int, parameters: Sequence[Parameter]) -> None:
+
+class Exercise:
+    """An exercise: its identity `<part>/<slug>`, its parameters, its questions and its files of data."""
+
+    def __init__(
+        self, id: str, *, title: str, minutes: int, parameters: Sequence[Parameter], data: Sequence[str] = ()
+    ) -> None:
+        """
+        Args:
+            data: files beside the solution, such as "trips.csv", that its notebook reads by that name. They are handed
+                out beside the exercise, and lie in the work folder of a submission that is graded.
+
+        Raises:
+            AuthoringError: the id, a parameter or a file's name is not sound.
+        """
         if id.count("/") != 1:
             raise AuthoringError(f"exercise id {id!r} is not of the form part/slug")
         names = [parameter.name for parameter in parameters]
         if len(set(names)) < len(names):
             raise AuthoringError(f"{id}: a parameter is declared twice in {names}")
-        self.id, self.title, self.minutes = id, title, minutes
+        for name in data:
+            if not _beside(name):
+                raise AuthoringError(f"{id}: data {name!r} must be a file beside the solution or below: trips.csv")
+        self.id, self.title, self.minutes, self.data = id, title, minutes, tuple(data)
         self.parameters = {parameter.name: parameter for parameter in parameters}
         self.questions: dict[str, Question] = {}
         # The checks module that makes this exercise: the published answers lie beside it.
@@ -415,6 +436,8 @@ class Verdict:
     call: str = ""
     expected: str = ""
     got: str = ""
+    #: how long the question's cells ran, where that was measured; two verdicts say the same whatever it is
+    seconds: float | None = field(default=None, eq=False)
 
     @property
     def passed(self) -> bool:

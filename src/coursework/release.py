@@ -124,15 +124,34 @@ def same_answers(exercise: Exercise, text: str, fresh: Released) -> bool:
     return True
 
 
-def changes(project: Project, exercise: Exercise, fresh: Released) -> dict[Path, str]:
-    """The files that a release would change, with their new text."""
-    found = {}
+def data_files(project: Project, exercise: Exercise) -> dict[str, Path]:
+    """The exercise's files of data by name: those that lie beside its solution.
+
+    Raises:
+        AuthoringError: one is not there, or is no file.
+    """
+    folder = project.solution(exercise.id).parent
+    for name in exercise.data:
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            where = path.relative_to(project.root).as_posix()
+            raise AuthoringError(f"{exercise.id}: it declares data {name!r}, and {where} is no file: put it there")
+    return {name: folder / name for name in exercise.data}
+
+
+def changes(project: Project, exercise: Exercise, fresh: Released) -> dict[Path, bytes]:
+    """The files that a release would change, with what they are to hold."""
+    found: dict[Path, bytes] = {}
     path, text = project.exercise(fresh.id), nb.text_of(fresh.exercise)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        found[path] = text
+        found[path] = text.encode()
     stored = project.checks_file(fresh.id, ".json")
     if not stored.is_file() or not same_answers(exercise, stored.read_text(encoding="utf-8"), fresh):
-        found[stored] = answers_text(fresh.parameters, fresh.answers)
+        found[stored] = answers_text(fresh.parameters, fresh.answers).encode()
+    for name, source in data_files(project, exercise).items():
+        copy, content = project.exercise(fresh.id).parent / name, source.read_bytes()
+        if not copy.is_file() or copy.read_bytes() != content:
+            found[copy] = content
     return found
 
 
@@ -143,7 +162,7 @@ def release(project: Project, id: str) -> list[Path]:
         AuthoringError: as for `released`.
     """
     found = changes(project, project.load(id), released(project, id))
-    for path, text in found.items():
+    for path, content in found.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(content)
     return list(found)

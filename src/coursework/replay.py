@@ -57,7 +57,7 @@ def replay(jobs: Sequence[dict], folder: Path) -> list[Replayed]:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             done = subprocess.run(
-                [sys.executable, "-m", "coursework.replay"],
+                [sys.executable, "-m", "coursework.replay", str(os.getpid())],
                 input=json.dumps(list(jobs)),
                 capture_output=True,
                 text=True,
@@ -79,6 +79,18 @@ def replay(jobs: Sequence[dict], folder: Path) -> list[Replayed]:
         )
         for run in json.loads(done.stdout)
     ]
+
+
+def end_with(parent: int) -> None:
+    """End this process when its parent ends, in whatever way, where the system can do that."""
+    if sys.platform == "linux":
+        import signal
+
+        from coursework.kernel import linux
+
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            raise SystemExit(1)
 
 
 def cut_network() -> str:
@@ -107,6 +119,7 @@ def _child() -> None:
     import io
     import warnings
 
+    end_with(int(sys.argv[1]))
     answer = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     jobs = json.load(sys.stdin)

@@ -26,6 +26,7 @@ from attrs import define, field
 
 from coursework.graded import GradingError
 from coursework.kernel.pool import can_fork
+from coursework.replay import end_with
 
 #: Seconds to wait for a scheduler that somebody else runs, and for its first worker.
 PATIENCE = 30
@@ -196,7 +197,7 @@ class _Family:
                 theirs.callback(inner.close)
             files = [inner.fileno() for _, inner in pairs]
             command = [sys.executable, "-c", "from coursework.workers import parent; parent()", *self.loads]
-            said = json.dumps({"files": files, "path": sys.path})
+            said = json.dumps({"files": files, "path": sys.path, "grader": os.getpid()})
             try:
                 # In a session of its own: Ctrl-C is the grader's to answer, which ends the workers.
                 process = subprocess.Popen(
@@ -226,6 +227,7 @@ def parent() -> None:
     """The process that workers are forked from: loads modules, forks, and ends all of them when the grader has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     said = json.load(sys.stdin)
+    end_with(said["grader"])  # also where it is killed while this one loads
     sys.path[:] = said["path"]
     gc.disable()
     for name in sys.argv[1:]:

@@ -105,7 +105,7 @@ def test_only_what_an_answer_uses_of_other_cells_is_read_with_it():
 
 WATCHED = (
     *("sorted", "list.sort", "heapq", "statistics", "numpy.sort", "numpy.mean", "numpy.ndarray.mean"),
-    *("numpy.linalg.lstsq", "pandas.DataFrame.merge", "sklearn.linear_model.LinearRegression"),
+    *("numpy.linalg.lstsq", "pandas.DataFrame.merge", "sklearn.linear_model.LinearRegression", "scipy.stats.entropy"),
 )
 RUNS = [
     ("return sorted([2, 1])", ("sorted",)),
@@ -122,6 +122,7 @@ RUNS = [
     ("pd.DataFrame({'a': [1]}).merge(pd.DataFrame({'a': [1]}))", ("pandas.DataFrame.merge",)),
     ("from sklearn import linear_model as m; m.LinearRegression().fit(np.eye(2), [1, 2])",
      ("sklearn.linear_model.LinearRegression",)),
+    ("from scipy import stats; stats.entropy([1, 2])", ("scipy.stats.entropy",)),
     # What a library does inside is its own business.
     ("np.median(np.array([1.0, 2.0])); np.std([1.0, 2.0])", ()),
     ("pd.Series([2, 1]).sort_values(); pd.DataFrame({'a': [1]}).describe()", ()),

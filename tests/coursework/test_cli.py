@@ -71,6 +71,8 @@ ERRORS = [
     (["format", "broken.ipynb"], "broken.ipynb"),
     (["grade", "nowhere", "--unsandboxed"], "there is no such folder of submissions"),
     (["grade", "empty", "--unsandboxed"], "no student's folder"),
+    (["grade", "class", "--limit", "memroy=1GB"], "there is no limit 'memroy'"),
+    (["grade", "class", "--limit", "memory=much"], "is not of the form name=number"),
     (["grade", "class", "--unsandboxed", "-e", "demo/none"], "there is no solutions/demo/none.ipynb"),
     (["grade", "class", "--unsandboxed", "--parameters", "none.yml"], "none.yml cannot be read"),
     (["grade", "class", "--unsandboxed", "-e", "demo/stats", "--out", "text.py"], "text.py"),

@@ -22,6 +22,7 @@ from coursework import grade as grading
 from coursework import notebook as nb
 from coursework.grade import GradingError, Settings, find_submissions, grade, read_parameters
 from coursework.gradebook import Gradebook, GradebookError, Graded
+from coursework.kernel.limits import Limits
 from coursework.model import Status, Verdict
 from coursework.report import page_name, write_report
 from coursework.workers import Workers
@@ -165,6 +166,14 @@ def test_crash_and_time_out_are_different_and_the_question_after_them_counts(gra
     assert "total: timeout, it took more than 10 s" in graded[1]["cem"].flags
 
 
+def test_the_time_of_each_question_is_kept_and_shown_to_whoever_teaches(graded):
+    spent = {v.question: v.seconds for v in graded[1]["cem"].verdicts}
+    assert 9.5 < spent["total"] < 20 and 0 < spent["ordered"] < 5
+    with Gradebook(graded[0] / "gradebook.sqlite") as book:
+        (kept,) = book.current("cem", ID)
+    assert {v.question: v.seconds for v in kept.verdicts} == spent
+
+
 def test_names_out_of_bounds_are_seen_through_helpers_and_beside_cells_that_do_not_parse(graded):
     assert statuses(graded, "dan") == {"average": "out of bounds", "total": "blank", "ordered": "out of bounds"}
     assert "`numpy.mean`" in graded[1]["dan"].verdicts[0].message
@@ -199,6 +208,48 @@ def test_a_second_run_runs_nothing_and_says_the_same(course, classroom, graded, 
 class NoWorkers(Workers):
     def submit(self, *_):
         raise AssertionError("something was run again")
+
+
+# ------------------------------------------------------------------------------------------- files of data
+
+#: Right only where the file lies in the notebook's folder, as it was handed out.
+FROM_FILE = "total = float(open('trips/first.csv').read()) - 7 + float(values.sum())"
+SPOILT = f"{FROM_FILE}\nopen('trips/first.csv', 'w').write('8')"
+
+
+@pytest.fixture
+def with_data(course, monkeypatch):
+    """The course, whose exercise declares a file of data."""
+    for folder in (course.solution(ID).parent, course.exercise(ID).parent):
+        (folder / "trips").mkdir()
+    (course.solution(ID).parent / "trips" / "first.csv").write_text("7")
+    (course.exercise(ID).parent / "trips" / "first.csv").write_text("another, which is not the instructor's")
+    monkeypatch.setattr(course.load(ID), "data", ("trips/first.csv",))
+    yield course
+    for folder in (course.solution(ID).parent, course.exercise(ID).parent):
+        shutil.rmtree(folder / "trips")
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_declared_data_lie_in_the_folder_of_each_submission_as_the_instructor_has_them(with_data, tmp_path, sandbox):
+    for student, answer in (("ann", SPOILT), ("bea", FROM_FILE)):
+        hand_in(with_data, tmp_path / "in" / student, total=answer)
+    settings = Settings(1, cell_timeout=10, sandbox=sandbox)
+    found = grade(with_data, tmp_path / "in", tmp_path / "out", [ID], hidden={ID: [HIDDEN]}, settings=settings)
+    assert [[v.status for v in one.verdicts if v.question == "total"] for one in found] == 2 * [[Status.PASSED]]
+    (with_data.solution(ID).parent / "trips" / "first.csv").write_text("9")
+    again = grade(with_data, tmp_path / "in", tmp_path / "out", [ID], hidden={ID: [HIDDEN]}, settings=settings)
+    assert [[v.status for v in one.verdicts if v.question == "total"] for one in again] == 2 * [[Status.WRONG]]
+    with Gradebook(tmp_path / "out" / "gradebook.sqlite") as book:
+        assert {change.why for change in book.changes()} == {"the data of the exercise changed"}
+
+
+def test_data_that_leave_no_room_are_refused_before_anything_runs(with_data, tmp_path):
+    hand_in(with_data, tmp_path / "in" / "ann", total=FROM_FILE)
+    (with_data.solution(ID).parent / "trips" / "first.csv").write_bytes(bytes(3_000_000))
+    settings = Settings(1, limits=Limits.from_words(["disk=4MB"]))
+    with pytest.raises(GradingError, match=r"3 MB, more than half of the 4 MB .* `--limit disk=9MB`"):
+        grade(with_data, tmp_path / "in", tmp_path / "out", [ID], hidden={ID: [HIDDEN]}, settings=settings)
 
 
 # ---------------------------------------------------------------------------------------------- the report

@@ -354,6 +354,9 @@ def test_a_killed_server_takes_its_kernels_along_and_its_clients_notice():
         (busy,) = [one for one in pool.servers() if one["kernels"]]
         os.kill(busy["pid"], signal.SIGKILL)
         assert not is_alive(busy["kernels"][0]["pid"])
+        deadline = time.monotonic() + 10
+        while kernel.manager.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert not kernel.manager.is_alive()
     with Kernel() as kernel:
         assert kernel.run("print(1)") == "1"

@@ -237,3 +237,4 @@ def test_a_gradebook_from_before_there_were_attempts_is_taken_over(tmp_path):
         with Gradebook(tmp_path / "book.sqlite") as book:
             (one,) = book.current()
             assert (one.student, one.points, one.attempt) == ("ann", 1, "")
+            assert one.verdicts[0].seconds is None

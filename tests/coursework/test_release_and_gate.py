@@ -10,7 +10,7 @@ from tiny_course import CHECKS, LESSON, SOLUTION, write_chapter
 
 from coursework import notebook as nb
 from coursework.gate import gate
-from coursework.model import AuthoringError
+from coursework.model import AuthoringError, Exercise
 from coursework.project import NotACourse, Project
 from coursework.release import read_solution, release, released
 from coursework.scaffold import new_chapter, with_chapter
@@ -36,6 +36,32 @@ def test_the_exercise_holds_stubs_and_nothing_of_the_solution(course):
     assert exercise.metadata.coursework == {"exercise": "demo/stats", "role": "exercise"}
     assert "colab" in nb.tags(exercise.cells[0]) and "git+https://example.org/tiny" in exercise.cells[0].source
     assert [part.question for part in nb.parts(exercise)] == ["average", "total", "ordered"]
+
+
+def test_declared_data_are_handed_out_and_held_in_sync(course, monkeypatch):
+    monkeypatch.setattr(course.load("demo/stats"), "data", ("trips/first.csv",))
+    with pytest.raises(AuthoringError, match=r"solutions/demo/trips/first\.csv is no file: put it there"):
+        release(course, "demo/stats")
+    source, copy = (place("demo/stats").parent / "trips" / "first.csv" for place in (course.solution, course.exercise))
+    source.parent.mkdir()
+    source.write_bytes(b"a,b\r\n\xff")
+    try:
+        assert release(course, "demo/stats") == [copy] and copy.read_bytes() == source.read_bytes()
+        assert release(course, "demo/stats") == []
+        copy.write_bytes(b"another")
+        (objection,) = gate(course, "demo/stats", sets=1)
+        assert objection.demand == "in sync" and "exercises/demo/trips/first.csv" in objection.message
+    finally:
+        shutil.rmtree(source.parent)
+        shutil.rmtree(copy.parent)
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.csv", "/etc/passwd", "", "a/../../b", "trips/", "x.ipynb", "c:\\x", "a\\b"]
+)
+def test_data_lie_beside_the_solution_and_nowhere_else(name):
+    with pytest.raises(AuthoringError, match="must be a file beside the solution"):
+        Exercise("demo/x", title="T", minutes=1, parameters=[], data=[name])
 
 
 def test_the_chapter_passes_the_gate(course):

@@ -209,6 +209,15 @@ def test_discrimination_is_the_correlation_with_the_rest_of_the_exercise_without
     assert found.earned == pytest.approx(a.mean() / 2) and found.right == 0
 
 
+def test_the_time_of_a_question_is_that_of_the_answer_in_the_middle_and_of_the_slowest(tmp_path):
+    times = [0.21, 0.34, 12.0]
+    units = [graded(name, right("mean").but(seconds=s)) for name, s in zip("abc", times, strict=True)]
+    assert summary_of("mean", units).seconds == (0.34, 12.0)
+    assert summary_of("mean", scored([(1, 1)])).seconds is None
+    write_report(tmp_path, units, [exercise()])
+    assert "0.34 s to 12.0 s" in text(soup(tmp_path / "index.html"))
+
+
 def test_discrimination_cannot_be_computed_where_nothing_varies():
     assert correlation([1, 1, 1], [1, 2, 3]) is correlation([1, 2], [1, 2]) is None
     assert correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)

@@ -1,6 +1,8 @@
-"""mle.scratch.autodiff against JAX and central differences, over random programs and at the edges."""
+"""mle.scratch.autodiff against JAX and central differences, over random programs and edges; what settle takes."""
 
 from __future__ import annotations
+
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coursework.judge import judge
+from coursework.observe import observe
+from mle.checks.math import autodiff as checks
 from mle.scratch.autodiff import Var, central_difference, grad, pull_back, unbroadcast, value_and_grad
 
 seeds = st.integers(0, 2**32 - 1)
@@ -296,3 +301,60 @@ def test_the_default_step_is_near_the_best_one():
     errors = {h: abs(float(central_difference(np.exp, 1.0, h)) - np.e) for h in (1e-12, 6e-6, 1e-1)}
     assert errors[6e-6] < 1e-9
     assert min(errors[1e-12], errors[1e-1]) > 1e-5
+
+
+# --- the exercise: what settle asks of a large sheet ---
+
+
+def _path_by_path(sheet, values, result):
+    owed = {cell: np.zeros(value.shape) for cell, value in values.items()}
+    due = [(result, np.ones(values[result].shape))]
+    while due:
+        cell, share = due.pop()
+        owed[cell] = owed[cell] + share
+        due += [(o, slope * share) for o, slope in checks._slopes(sheet[cell], values)] if cell in sheet else []
+    return owed
+
+
+def _round_by_round(sheet, values, result):
+    """Right and slow: as many rounds over the whole sheet as it has cells."""
+    owed = {cell: np.zeros(value.shape) for cell, value in values.items()}
+    for _ in values:
+        new = {cell: np.full(value.shape, float(cell == result)) for cell, value in values.items()}
+        for cell in sheet:
+            for operand, slope in checks._slopes(sheet[cell], values):
+                new[operand] = new[operand] + slope * owed[cell]
+        owed = new
+    return owed
+
+
+def _cell_by_cell_forwards(sheet, values, result):
+    """Right, and forward mode: one sweep a cell."""
+    order = checks._order(sheet, result)[::-1]
+    owed = {}
+    for start in values:
+        slope = {cell: np.full(value.shape, float(cell == start)) for cell, value in values.items()}
+        for cell in order:
+            if cell in sheet and cell != start:
+                slope[cell] = sum(s * slope[operand] for operand, s in checks._slopes(sheet[cell], values))
+        owed[start] = slope[result]
+    return owed
+
+
+@pytest.mark.parametrize(
+    ("answer", "mistake"),
+    [(_round_by_round, None), (_cell_by_cell_forwards, None), (_path_by_path, "every_path")],
+)
+def test_settle_refuses_the_walk_of_every_path_and_no_other_slow_answer(answer, mistake):
+    question, rng = checks.settle, np.random.default_rng(7)
+    for _ in range(3):
+        parameters = checks.exercise.draw(rng)
+        right = observe(question, lambda *a: checks._settled(*a, checks._order(a[0], a[2])), parameters)
+        verdict = judge(question, observe(question, answer, parameters), parameters, right)
+        assert (verdict.passed, verdict.mistake) == (mistake is None, mistake), verdict.message
+
+
+def test_settle_leaves_no_trace_function_behind():
+    before = sys.gettrace()
+    observe(checks.settle, _path_by_path, checks.exercise.draw(np.random.default_rng(7)))
+    assert sys.gettrace() is before

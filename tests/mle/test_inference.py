@@ -294,6 +294,25 @@ def test_interval_refuses_a_right_answer_less_than_once_in_300_000_runs(n, m, er
     assert low + 6 * widths.std(ddof=1) < widths.mean() < high - 6 * widths.std(ddof=1)
 
 
+@pytest.mark.parametrize("error", [0.05, 0.1, 0.2])
+@pytest.mark.parametrize(("n", "m"), [(24, 8), (48, 20)])
+def test_interval_tells_one_level_for_all_from_the_level_that_is_asked(n, m, error):
+    ratios = []
+    for seed in range(10):
+        towns = checks._towns(seed, n, m)[: checks.AGAIN]
+
+        def ends(asked, towns=towns, seed=seed):
+            drawn = (checks._stations_bootstrap(town, checks.DRAWS, seed * 1000 + k) for k, town in enumerate(towns))
+            return np.array([checks._ends(means, asked) for means in drawn])
+
+        first = ends(error)
+        seen = {"low": first[:, 0], "high": first[:, 1], "other": ends(checks.OTHER[error])}
+        ratios.append(checks._ratio(seen))
+    normal = stats.norm.isf(checks.OTHER[error] / 2) / stats.norm.isf(error / 2)
+    assert abs(np.mean(ratios) / normal - 1) + 6 * np.std(ratios, ddof=1) / normal < checks.RATIO
+    assert abs(1 / normal - 1) > checks.RATIO  # where the level is fixed, the ratio is 1
+
+
 @pytest.mark.parametrize(("n", "m", "error"), [(24, 8, 0.05), (48, 8, 0.2)])
 def test_interval_catches_wrong_widths_999_times_in_1000(n, m, error):
     for wrong in (checks.readings_resampled, checks.whole_error_on_each_side, checks.plus_minus_one):

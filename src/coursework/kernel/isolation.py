@@ -251,6 +251,9 @@ def supervise(link: socket.socket, request: Mapping[str, Any], outer: Sequence[i
     limits = Limits.from_json(request["limits"])
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     _wall(limits, request["hidden"])
+    outer, given = outer[: len(CHANNELS)], outer[len(CHANNELS) :]
+    for name, file in zip(request["data"], given, strict=True):
+        _copy_in(name, file)
     inner = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in CHANNELS]
     for one in inner:
         one.bind("")  # a name of the system's choice, in this network namespace alone
@@ -287,6 +290,17 @@ def _wall(limits: Limits, hidden: Sequence[str]) -> None:
             linux.mount("tmpfs", path, "tmpfs", flags | linux.MS_RDONLY, "size=4k,mode=000")
         elif os.path.exists(path):
             linux.mount("/dev/null", path, None, linux.MS_BIND)
+
+
+def _copy_in(name: str, file: int) -> None:
+    """Put what an open file of the host's holds into the work folder, and close it."""
+    path = f"{WORK}/{name}"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    copy, size, at = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), os.fstat(file).st_size, 0
+    while at < size and (sent := os.sendfile(copy, file, at, size - at)):
+        at += sent
+    os.close(copy)
+    os.close(file)
 
 
 def _be_kernel(request: Mapping[str, Any], listeners: Sequence[int], limits: Limits) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import asdict, fields, frozen
 
 MB = 2**20
+UNITS = {"": 1, "KB": 2**10, "MB": MB, "GB": 2**30}
 
 
 @frozen
@@ -41,6 +43,23 @@ class Limits:
 
     def to_json(self) -> dict[str, int]:
         return asdict(self)
+
+    @classmethod
+    def from_words(cls, said: Sequence[str]) -> dict[str, int]:
+        """What a person typed, as disk=1GB or run_seconds=60, as plain data.
+
+        Raises:
+            ValueError: one is no limit, or no number.
+        """
+        found = {}
+        for one in said:
+            name, _, value = one.partition("=")
+            number = re.fullmatch(r"\s*([0-9][0-9_]*)\s*(KB|MB|GB)?\s*", value, re.I)
+            if number is None:
+                raise ValueError(f"the limit {one!r} is not of the form name=number, as disk=1GB or run_seconds=60")
+            found[name.strip()] = int(number[1]) * UNITS[(number[2] or "").upper()]
+        cls.from_json(found)
+        return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Limits:

@@ -83,9 +83,9 @@ class WarmProvisioner(LocalProvisioner):
         environment = {str(k): str(v) for k, v in (kwargs.get("env") or os.environ).items()}
         place = pool.slot(self.kind, self.imports, self._birth(environment))
         request = {"do": "start", "connection": self._connection(), **self._request(cmd, environment, kwargs)}
-        listeners = self._listen()
+        listeners, given = self._listen(), contextlib.ExitStack()
         try:
-            files = [*(one.fileno() for one in listeners), *self._streams(kwargs)]
+            files = [*(one.fileno() for one in listeners), *self._streams(kwargs), *self._opened(given)]
             for attempt in range(3):
                 link = pool.link_to(place)
                 try:
@@ -101,6 +101,7 @@ class WarmProvisioner(LocalProvisioner):
                     if attempt == 2 or isinstance(error, ValueError):
                         raise pool.NoServer(str(error)) from None
         finally:
+            given.close()
             for one in listeners:
                 one.close()
         link.setblocking(False)
@@ -126,6 +127,10 @@ class WarmProvisioner(LocalProvisioner):
             given = kwargs.get(name)
             streams.append(given if isinstance(given, int) and given >= 0 else own)
         return streams
+
+    def _opened(self, given: contextlib.ExitStack) -> list[int]:
+        """Files of the client's that the kernel is to have, which are closed with `given`."""
+        return []
 
     def _listen(self) -> list[socket.socket]:
         """The kernel's five sockets, bound here, so that a kernel needs no folder that this side sees."""
@@ -205,6 +210,7 @@ class SandboxProvisioner(WarmProvisioner):
 
     limits = Dict(help="bounds of a kernel, by name; those left out have their defaults").tag(config=True)
     hidden = List(Unicode(), help="paths of the Python environment that this kernel does not see").tag(config=True)
+    data = Dict(help="files that lie in the kernel's folder: their paths, by the names there").tag(config=True)
     kind = "sandbox"
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
@@ -230,7 +236,11 @@ class SandboxProvisioner(WarmProvisioner):
             "environment": isolation.shown(environment),
             "limits": Limits.from_json(self.limits).to_json(),
             "hidden": list(self.hidden),
+            "data": list(self.data),
         }
+
+    def _opened(self, given: contextlib.ExitStack) -> list[int]:
+        return [given.enter_context(open(path, "rb")).fileno() for path in self.data.values()]
 
     def _connection(self) -> dict[str, Any]:
         return {**super()._connection(), "ip": "/run/kernel"}

@@ -11,7 +11,7 @@ from typing import Any
 
 #: One packet; the environment is most of it. The system's own bound is some 200 KB.
 LARGEST = 200_000
-MOST_FILES = 16
+MOST_FILES = 64
 
 
 class Gone(Exception):
@@ -42,6 +42,8 @@ def connect(path: str) -> socket.socket:
 def send(link: socket.socket, message: dict[str, Any], files: Sequence[int] = ()) -> None:
     """Raises Gone where the other end has closed, ValueError for a message that is too large."""
     packet = json.dumps(message).encode()
+    if len(files) > MOST_FILES:
+        raise ValueError(f"{len(files)} files in one message are too many: an exercise's data may be {MOST_FILES - 8}")
     if len(packet) > LARGEST:
         raise ValueError(f"a message of {len(packet):,} bytes is too large: is the environment that large?")
     try:

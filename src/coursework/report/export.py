@@ -282,6 +282,7 @@ def parquet(export: Export) -> None:
             *((name, text) for name in ("mistake", "message", "comment", "marked_by", "state", "attempt")),
             ("handed_in", pa.timestamp("us", tz="UTC")),
             ("submission_seconds", real),
+            ("seconds", real),
             ("file", text),
             *((name, pa.list_(text)) for name in ("flags", "adjustments")),
         ]

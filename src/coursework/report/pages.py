@@ -56,7 +56,9 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(points=number, plain=plain, prose=prose, percent=percent, anchor=summary.exercise_key)
+    made.filters.update(
+        points=number, plain=plain, prose=prose, percent=percent, seconds=duration, anchor=summary.exercise_key
+    )
     made.globals.update(asset=asset, page=file_name, Status=Status, kind_of=summary.kind_of)
     return made
 
@@ -64,6 +66,10 @@ def environment() -> jinja2.Environment:
 def number(value: float) -> str:
     """Points as a person writes them."""
     return f"{round(value, 2):g}"
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 0.995 else f"{seconds:.1f} s"
 
 
 def percent(share: float) -> str:
@@ -205,7 +211,7 @@ def write_report(folder: Path, graded: Sequence[Graded], exercises: Sequence[Exe
 
 #: The columns of grades.csv; what `as_rows` has beside them is for Parquet.
 FIELDS = """student exercise question status points out_of mistake message file flags automatic_points comment
-marked_by adjustments""".split()
+marked_by adjustments seconds""".split()
 
 
 def write_rows(path: Path, found: Sequence[Mapping[str, Any]]) -> None:

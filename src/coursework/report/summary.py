@@ -88,6 +88,8 @@ class QuestionSummary:
     #: mean share of the points, the difficulty index of classical test theory
     earned: float | None
     discrimination: float | None
+    #: how long its cells ran: the median, and the slowest; None where nobody's was measured
+    seconds: tuple[float, float] | None
     #: how many of each kind, in the order of KINDS
     kinds: tuple[tuple[Kind, int], ...]
     mistakes: tuple[Repeated, ...]
@@ -128,6 +130,7 @@ def _summary(exercise: str, question: str, out_of: float, group: Sequence[Graded
     judged = [] if question in waiting else answered
     own = [v.points for _, v in judged]
     rest = [sum(v.points for v in one.verdicts if v.question not in waiting | {question}) for one, _ in judged]
+    spent = [v.seconds for _, v in answered if v.seconds is not None]
     counts = Counter(kind_of(one, v) for one, v in answered)
     return QuestionSummary(
         exercise,
@@ -137,6 +140,7 @@ def _summary(exercise: str, question: str, out_of: float, group: Sequence[Graded
         sum(v.points >= v.out_of for _, v in judged) / len(judged) if judged else None,
         statistics.fmean(own) / out_of if own else None,
         correlation(own, rest),
+        (statistics.median(spent), max(spent)) if spent else None,
         tuple((kind, counts[kind]) for kind in KINDS if counts[kind]),
         _repeated(exercise, question, ((one, v) for one, v in answered if v.mistake), len(answered)),
         tuple(

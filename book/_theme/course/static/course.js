@@ -93,10 +93,13 @@ for (const box of all("article pre, .table-box, .cell_output, .output, .formula,
 addEventListener("resize", () => reach([...met]));
 document.fonts.addEventListener("loadingdone", () => reach([...met])); // another font, another width
 
-// The font of formulas further down is fetched once the page is there, before anybody scrolls to them.
-if (document.querySelector("math")) {
-  addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(() => document.fonts.load('1em "Course Math"')));
-}
+// The fonts of formulas and of emphasis further down are fetched and put to use once the page is there, before anybody
+// scrolls to them.
+addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(async () => {
+  const wanted = [["math", '1em "Course Math"'], ["em", 'italic 1em "Course Sans"']].filter(([name]) => document.querySelector(name));
+  await Promise.allSettled(wanted.map(([, font]) => document.fonts.load(font)));
+  root.classList.add("late");
+}));
 
 // Quizzes: the first choice that is opened is the answer. Marks and the tally are kept, and can be taken back.
 const questions = all(".quiz-question");

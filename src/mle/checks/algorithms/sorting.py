@@ -342,19 +342,40 @@ def _(rng, seed, n, distribution):
     yield _stable(_shuffled(rng, 40)), _stable(_shuffled(rng, 3))
 
 
+@merge.observe
+def _(answer, left, right):
+    given = left[:], right[:]
+    merged = answer(*given)
+    return {
+        "rows": merged,
+        "arguments unchanged": given == (left, right),
+        "a list of its own": all(merged is not argument for argument in given),
+    }
+
+
 @merge.property("every row of both lists comes out exactly once")
-def _(left, right, merged):
-    return Counter(merged) == Counter(left + right)
+def _(left, right, seen):
+    return Counter(seen["rows"]) == Counter(left + right)
 
 
 @merge.property("no row has a better score than the row before it")
-def _(left, right, merged):
-    return all(a[0] >= b[0] for a, b in pairwise(merged))
+def _(left, right, seen):
+    return all(a[0] >= b[0] for a, b in pairwise(seen["rows"]))
 
 
 @merge.property("tied rows keep the order of left + right")
-def _(left, right, merged):
-    return merged == _stable(left + right)
+def _(left, right, seen):
+    return seen["rows"] == _stable(left + right)
+
+
+@merge.property("both arguments are left as they were")
+def _(left, right, seen):
+    return seen["arguments unchanged"]
+
+
+@merge.property("the list that comes back is a new one")
+def _(left, right, seen):
+    return seen["a list of its own"]
 
 
 def _merged(left, right, take_left, rest=True):
@@ -399,12 +420,30 @@ def compares_whole_rows(left, right):
     return _merged(left, right, lambda a, b: a >= b)
 
 
-@merge.mistake("The result is right, but the lists that were handed in have changed; others need them.", credit=0.5)
+@merge.mistake(
+    "The result is right, but the lists that were handed in have changed; others need them.",
+    credit=0.5,
+    seen=lambda left, right, seen: seen["rows"] == _stable(left + right) and not seen["arguments unchanged"],
+)
 def empties_its_arguments(left, right):
     out = []
     while left and right:
         out.append(left.pop(0) if left[0][0] >= right[0][0] else right.pop(0))
     return out + left + right
+
+
+@merge.mistake(
+    "Where one list is empty the other one itself comes back, under a second name. Whoever appends to the result then "
+    "appends to the shard: make a new list.",
+    credit=0.5,
+    seen=lambda left, right, seen: (
+        seen["rows"] == _stable(left + right) and seen["arguments unchanged"] and not seen["a list of its own"]
+    ),
+)
+def hands_one_back(left, right):
+    if not left or not right:
+        return left or right
+    return _merged(left, right, lambda a, b: a[0] >= b[0])
 
 
 # ---------------------------------------------------------------------------------------------- 3 merge sort
@@ -629,6 +668,11 @@ def first_runs(seed):
 @forecast.mistake("The benchmark is in milliseconds. How many of them make an hour?")
 def milliseconds_for_seconds(seed):
     return _extended(seed, min) / 3600
+
+
+@forecast.mistake("The median still carries what others used of the machine: noise only adds. Which run had the least?")
+def median_of_the_runs(seed):
+    return _extended(seed, np.median) / 3.6e6
 
 
 @forecast.mistake("These are seconds. Asked are hours.", credit=0.5)

@@ -4,6 +4,8 @@ Arrays are float64 throughout. No answer is compared with derivatives taken from
 the step that the question names, or written out.
 """
 
+import sys
+
 import numpy as np
 
 from coursework import Exercise, Integer, Real
@@ -26,7 +28,7 @@ exercise = Exercise(
 
 
 class ArgumentLeftChanged(Exception):
-    """The answer left x different from what it was given."""
+    """The answer left an argument different from what it was given."""
 
 
 central = exercise.question(
@@ -347,6 +349,21 @@ GROWN = {"price": ("*", "grown", "milk"), "grown": ("exp", "rate"), "rate": ("-"
 SUMS = {"total": ("+", "both", "milk"), "both": ("+", "milk", "salt"), "price": ("/", "total", "rent")}
 
 
+RUNGS, STEPS = 18, 250_000  # of the ladder; lines of Python that an answer may run on it
+
+
+def _ladder():
+    """Two cells a rung, each of which uses both of the rung below: 38 cells, and half a million paths."""
+    sheet, a, b = {}, "milk", "salt"
+    for i in range(RUNGS):
+        sheet |= {f"more{i}": ("+", a, b), f"less{i}": ("-", a, b)}
+        a, b = f"more{i}", f"less{i}"
+    return dict(reversed(sheet.items()))
+
+
+LADDER = _ladder()
+
+
 def sheet_of(rng, cells, n):
     """A sheet of this many computed cells in the order of typing (none), its values, and the name of its result."""
     values = {name: np.round(rng.uniform(0.5, 2, n), 3) for name in ("milk", "rennet", "salt", "work")}
@@ -395,11 +412,48 @@ def _(rng, cells, n):
     yield sheet_of(rng, 2 * cells, 3)
     yield GROWN, _filled(GROWN, {"milk": np.array([0.6, 1.1]), "salt": np.array([0.2, 0.3])}), "price"
     yield {}, {"milk": np.array([1.0, 2.0]), "salt": np.array([3.0, 4.0])}, "milk"
+    yield LADDER, _filled(LADDER, {"milk": np.array([2.0]), "salt": np.array([0.5])}), f"more{RUNGS - 1}"
+
+
+class EveryPathWalked(BaseException):
+    """The answer runs more steps than passing on from each cell once can take. No `except Exception` may catch it."""
+
+
+def _within(most, answer, *arguments):
+    """What the answer returns, unless Python runs more than `most` lines in it."""
+    steps = 0
+
+    def count(frame, event, _):
+        nonlocal steps
+        steps += event == "line"
+        if steps > most:
+            raise EveryPathWalked("a sheet of 36 formulas took more than 250,000 steps: pass on from each cell once")
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        return answer(*arguments)
+    finally:
+        sys.settrace(before)
+
+
+@settle.observe
+def _(answer, sheet, values, result):
+    given = dict(sheet), {cell: value.copy() for cell, value in values.items()}
+    if sheet == LADDER:
+        owed = _within(STEPS, answer, *given, result)
+    else:
+        owed = answer(*given, result)
+    same = given[1].keys() == values.keys() and all(np.array_equal(given[1][cell], values[cell]) for cell in values)
+    if given[0] != sheet or not same:
+        raise ArgumentLeftChanged("the sheet or its values are not what they were before the call")
+    return owed
 
 
 @settle.property("the result is owed ones")
 def _(sheet, values, result, owed):
-    return np.array_equal(owed[result], np.ones_like(values[result]))
+    return np.allclose(owed[result], np.ones_like(values[result]))
 
 
 @settle.property("each cell has an adjoint of its value's shape")
@@ -519,6 +573,23 @@ def paid_on_again(sheet, values, result):
         order.append(cell)
         waiting += list(dict.fromkeys(sheet.get(cell, ())[1:]))
     return _settled(sheet, values, result, order)
+
+
+@settle.mistake(
+    "The adjoints are right, and every path to the result was walked for itself: half a million of them on a sheet of "
+    "36 formulas. What a cell is owed is added up once, and passed on once."
+)
+def every_path(sheet, values, result):
+    owed = {cell: np.zeros_like(v) for cell, v in values.items()}
+
+    def walk(cell, share):
+        owed[cell] = owed[cell] + share
+        if cell in sheet:
+            for operand, slope in _slopes(sheet[cell], values):
+                walk(operand, slope * share)
+
+    walk(result, np.ones_like(values[result]))
+    return owed
 
 
 @settle.mistake(

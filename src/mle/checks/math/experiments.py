@@ -232,6 +232,8 @@ def added_up(pence, asked, shift):
 
 # -------------------------------------------------------------------------------------------- 3 exaggeration
 
+RARE = 0.002  # from this alpha down, a simulation with few draws shows
+
 exaggeration = exercise.question(
     "exaggeration",
     kind="function",
@@ -259,6 +261,9 @@ def _(rng, effect, alpha):
     yield -2.0, 2.0, 0.1
     yield 10.0, 4.0, 0.05
     yield float(np.round(rng.uniform(1, 3), 2)), 1.0, 0.05
+    yield 0.3, 1.0, RARE / 2  # one or two of a thousand draws are kept, and of a million more than a thousand
+    yield -2.0, 4.0, RARE
+    yield 0.4, 2.0, RARE / 4
 
 
 def _significant(delta, error, alpha, sides=2):
@@ -309,6 +314,30 @@ def whole_alpha_each_side(delta, error, alpha):
 def in_standard_errors(delta, error, alpha):
     _, _, up, down = _significant(delta, error, alpha)
     return float((up[1] + down[1]) / (up[0] + down[0]))
+
+
+def _near(delta, error, alpha, output):
+    """Near the answer where significant estimates are rare, or nothing to average there, and no systematic mistake."""
+    shift, _, up, down = _significant(delta, error, alpha)
+    systematic = (all_trials, the_threshold, with_sign, whole_alpha_each_side, in_standard_errors)
+    if any(np.isclose(output, wrong(delta, error, alpha), rtol=1e-4) for wrong in systematic):
+        return False
+    off = abs(output * shift * (up[0] + down[0]) / (up[1] + down[1]) - 1)
+    return alpha <= RARE and bool(np.isnan(output) or 0.02 < off < 0.15)
+
+
+@exaggeration.mistake(
+    "Near, and not to 2 % where significant estimates are rare. If you simulate, how many draws were left to average? "
+    "With a handful the mean is off by several per cent: draw many more.",
+    credit=0.5,
+    seen=_near,
+)
+def too_few_draws(delta, error, alpha):
+    from scipy import stats
+
+    estimates = delta + error * np.random.default_rng(0).normal(size=1000)
+    kept = np.abs(estimates)[np.abs(estimates) > stats.norm.isf(alpha / 2) * error]
+    return float(kept.mean() / abs(delta)) if len(kept) else float("nan")
 
 
 # ------------------------------------------------------------------------------------------------- 4 by_shop

@@ -1,10 +1,10 @@
 """Checks of the exercise math/inference: p-values, what they are not, intervals for clustered rows, and many looks.
 
 `interval` and `permutation_p` are random. A right `interval` is refused with a probability below 3e-6: its coverage of
-200 made towns by an exact binomial bound, its mean width by a margin of six standard errors or more. A right
-`permutation_p` is refused with a probability below 7e-6: four counts, each in the central 1 - REFUSED of its binomial
-distribution, and two medians, each too large once in a million. The wrong methods are caught with a probability above
-0.999 each; tests/mle/test_inference.py holds both questions to these numbers.
+200 made towns by an exact binomial bound, its mean width, and how that changes with the error, by margins of six
+standard errors or more. A right `permutation_p` is refused with a probability below 7e-6: four counts, each in the
+central 1 - REFUSED of its binomial distribution, and two medians, each too large once in a million. The wrong methods
+are caught with a probability above 0.999 each; tests/mle/test_inference.py holds both questions to these numbers.
 """
 
 from functools import lru_cache
@@ -271,6 +271,8 @@ def it_works(p, base, effect):
 
 TOWNS, DRAWS = 200, 200
 BELOW = 0.08  # how far below 1 - error the coverage of a right answer may be, on these few skewed stations
+OTHER = {0.05: 0.2, 0.1: 0.2, 0.2: 0.05}  # each error, and another that is asked of the same towns and seeds
+AGAIN, RATIO = 30, 0.13  # towns asked for both; how far the ratio of their widths may be from that of normal ones
 WIDTH = (0.92, 1.12)  # mean width of a right answer, in normal widths of the same towns
 TRUTH = 1 + 0.4 * np.sqrt(2 / np.pi) / 2  # mean of all readings in NTU: stations above 1 are read three times as often
 
@@ -316,7 +318,7 @@ def _towns(seed, n, m):
 def _(answer, seed, n, m, error):
     towns = _towns(seed, n, m)
 
-    def ask(k, shift=0):
+    def ask(k, shift=0, error=error):
         ends = answer([station.copy() for station in towns[k]], error, DRAWS, (seed + k + shift) % 2**31)
         low, high = ends
         return float(low), float(high)
@@ -325,6 +327,7 @@ def _(answer, seed, n, m, error):
     return {
         "low": found[:, 0],
         "high": found[:, 1],
+        "other": np.array([ask(k, error=OTHER[error]) for k in range(AGAIN)]),
         "repeats": bool(ask(0) == tuple(found[0])),
         "differs": bool(ask(0, 1000) != tuple(found[0])),
     }
@@ -380,6 +383,19 @@ def _(seed, n, m, error, seen):
 @interval.property("the intervals are as wide as the differences between stations make them, and no wider")
 def _(seed, n, m, error, seen):
     return WIDTH[0] < _width(seed, n, m, error, seen) < WIDTH[1]
+
+
+def _ratio(seen):
+    """The mean width at the other error over that at the first, in the same towns."""
+    wide = (seen["high"] - seen["low"])[:AGAIN]
+    return float(np.mean(seen["other"][:, 1] - seen["other"][:, 0]) / np.mean(wide))
+
+
+@interval.property("asked for another error, the intervals get wider or narrower as a normal one would")
+def _(seed, n, m, error, seen):
+    from scipy import stats
+
+    return _near(_ratio(seen), stats.norm.isf(OTHER[error] / 2) / stats.norm.isf(error / 2), RATIO)
 
 
 def _stations_bootstrap(stations, draws, seed):
@@ -467,6 +483,23 @@ def _one_standard_error(seed, n, m, error, seen):
 def plus_minus_one(stations, error, draws, seed):
     means = _stations_bootstrap(stations, draws, seed)
     return float(means.mean() - means.std()), float(means.mean() + means.std())
+
+
+def _whatever_is_asked(seed, n, m, error, seen):
+    return (
+        seen["repeats"]
+        and bool(np.all(seen["high"] - seen["low"] > 1e-9))
+        and np.allclose(seen["other"], np.column_stack([seen["low"], seen["high"]])[:AGAIN])
+        and not _one_standard_error(seed, n, m, error, seen)
+    )
+
+
+@interval.mistake(
+    "The interval is the same whatever error is asked for: a level is written into the function, 95 % perhaps.",
+    seen=_whatever_is_asked,
+)
+def one_level_for_all(stations, error, draws, seed):
+    return _ends(_stations_bootstrap(stations, draws, seed), 0.05)
 
 
 @interval.mistake(

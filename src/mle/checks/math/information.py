@@ -141,13 +141,14 @@ def _(rng, k):
     yield np.array([10, 11, 12, 13, 14])
     yield np.array([97, 3])
     yield np.array([34, 33, 33])
+    yield np.array([15, 7, 6, 6, 5])  # halving from the top makes no shortest code here
 
 
 @lengths.observe
 def _(answer, counts):
-    words = np.asarray(answer(counts))
+    words = np.asarray(answer(counts.copy()))
     if words.shape != counts.shape or not np.issubdtype(words.dtype, np.number):
-        return {"shape": list(words.shape)}
+        return {"whole": False, "mean": np.nan, "kraft": np.nan}
     words = words.astype(float)
     return {
         "whole": bool((words == np.round(words)).all() and (words > 0).all()),
@@ -216,6 +217,26 @@ def all_alike(counts):
 @lengths.mistake("The two most frequent were joined, so that they get long words. Join the two rarest.")
 def joined_the_frequent(counts):
     return _joined(counts, pick=lambda group: (-group[0], group[1]))
+
+
+def _halved(counts, kinds):
+    """Lengths for kinds in order of their counts: cut the list where both parts come nearest to half, and go on."""
+    if len(kinds) < 2:
+        return {kind: 0 for kind in kinds}
+    above = np.cumsum(counts[kinds])
+    cut = int(np.argmin(np.abs(2 * above[:-1] - above[-1]))) + 1
+    parts = _halved(counts, kinds[:cut]) | _halved(counts, kinds[cut:])
+    return {kind: 1 + length for kind, length in parts.items()}
+
+
+@lengths.mistake(
+    "The list was cut into halves from the top, and the halves again (Fano's code). It is often a shortest one, and "
+    "not always: build from the bottom, where the rare ones are.",
+    credit=0.5,
+)
+def halved_from_the_top(counts):
+    found = _halved(counts, np.argsort(-counts, kind="stable").tolist())
+    return np.array([found[kind] for kind in range(len(counts))])
 
 
 @lengths.mistake(
@@ -319,6 +340,14 @@ def surcharge_in_nats(now, old):
 )
 def impossible_left_out(now, old):
     return _divergence(_shares(now), _shares(old), absent=0.0)
+
+
+@surcharge.mistake(
+    "An animal that has no word and does not come costs nothing. Infinite is the surcharge only if it comes.",
+    credit=0.5,
+)
+def any_lack_is_infinite(now, old):
+    return float("inf") if np.min(old) == 0 else _divergence(_shares(now), _shares(old))
 
 
 @surcharge.mistake(
@@ -450,6 +479,15 @@ def empty_ones_counted(table):
     return _information(table), float((r - 1) * (c - 1) / (2 * table.sum() * np.log(2)))
 
 
+@says.mistake(
+    "The accident has been taken off the information already. Asked is the information as counted, and the accident "
+    "beside it.",
+    credit=0.75,
+)
+def taken_off(table):
+    return _information(table) - _accident(table), _accident(table)
+
+
 @says.mistake("Empty cells make nan: 0 times the logarithm of 0. Sum over the cells that have a picture.", credit=0.5)
 def nan_in_empty_cells(table):
     joint = _shares(table)
@@ -515,10 +553,19 @@ def _expected(stated):
     return float(np.mean([_entropy(row) for row in stated]) * np.log(2))
 
 
+def _finite(stated, truth, result):
+    paid, expected = result
+    other = np.isclose(paid, -np.log(np.mean(_of_truth(stated, truth))))  # the logarithm of a mean is finite, too
+    return (
+        np.isinf(_paid(stated, truth)) and np.isfinite(paid) and np.isclose(expected, _expected(stated)) and not other
+    )
+
+
 @bill.mistake(
     "An impossible thing happened and the loss is finite: the zero was clipped, by you or by the library. How many "
     "nats it then costs is a property of the number type.",
     credit=0.5,
+    seen=_finite,
 )
 def clipped_zero(stated, truth):
     from sklearn.metrics import log_loss
@@ -662,6 +709,11 @@ def added_once_below(seen, k, a):
 )
 def kinds_so_far(seen, k, a):
     return _bits_so_far(seen, k, a, lambda c, m, kinds: (c + a) / (m + (kinds + (c == 0)) * a))
+
+
+@season.mistake("One was added to each count, whatever a is.", credit=0.5)
+def one_added(seen, k, a):
+    return _bits_so_far(seen, k, a, lambda c, m, kinds: (c + 1) / (m + k))
 
 
 @season.mistake("This is in nats. A radio sends bits.", credit=0.75)

@@ -1,8 +1,8 @@
 """Checks of the exercise math/probability: condition, simulate, bound a chance, and set a buffer where tails are heavy.
 
-`simulate` is random, so it is judged by counts. Each of its four counts on each of two probes must lie in the central
-1 - REFUSED of its exact binomial distribution: a right answer is refused with a probability below 8 REFUSED = 8e-6. For
-every parameter set in the declared ranges each of its mistakes is caught with a probability above 0.999.
+`simulate` is random, so it is judged by counts. Each of its five counts on each of two probes must lie in the central
+1 - REFUSED of its exact binomial distribution: a right answer is refused with a probability below 10 REFUSED = 1e-5.
+For every parameter set in the declared ranges each of its mistakes is caught with a probability above 0.999.
 """
 
 import numpy as np
@@ -228,9 +228,23 @@ def _(answer, seed, n, m, p, wild, calm):
         "last": int(last.sum()),
         "both": int((first & last).sum()),
         "neighbours": int((first[: 2 * pairs : 2] & first[1 : 2 * pairs : 2]).sum()),
+        "lots": _lots(late),
         "repeats": bool(np.array_equal(late, again)),
         "differs": not np.array_equal(late, other),
     }
+
+
+def _lots(late):
+    """Of flights, counted row by row: how many were late, and how many of these have a late day of the same number.
+
+    Flight number k stands in row k // m. The rows are a stretch whose flights' numbers lie beyond it, so that given the
+    first count the second is binomial: the days of these numbers are independent of it.
+    """
+    n, m = late.shape
+    rows = slice(n // m // m + 1, n // m)
+    flights = late[rows].ravel()
+    days = late[rows.start * m : rows.stop * m]
+    return [int(flights.sum()), int((flights & (days[:, 0] | days[:, -1])).sum())]
 
 
 def _fits(count, trials, chance, refused=REFUSED):
@@ -275,6 +289,17 @@ def _(seed, n, m, p, wild, calm, seen):
     return _fits(seen["neighbours"], n // 2, _one(p, wild, calm) ** 2)
 
 
+def _either(p, wild, calm):
+    """The chance that of two flights of one day at least one is late."""
+    return 2 * _one(p, wild, calm) - _two(p, wild, calm)
+
+
+@simulate.property("no number decides two things: late flights and the days of the same number are independent")
+def _(seed, n, m, p, wild, calm, seen):
+    flights, both = seen["lots"]
+    return _fits(both, flights, _either(p, wild, calm))
+
+
 def _sound(seen):
     return seen["repeats"] and seen["differs"] and seen["both"] < min(seen["first"], seen["last"])
 
@@ -303,6 +328,13 @@ def _rates_swapped(seed, n, m, p, wild, calm, seen):
 
 def _not_repeatable(seed, n, m, p, wild, calm, seen):
     return not seen["repeats"]
+
+
+def _one_seed_twice(seed, n, m, p, wild, calm, seen):
+    flights, both = seen["lots"]
+    one, two = _one(p, wild, calm), _two(p, wild, calm)
+    right = _fits(seen["first"], n, one) and _fits(seen["both"], n, two) and _fits(seen["neighbours"], n // 2, one**2)
+    return _sound(seen) and right and not _fits(both, flights, _either(p, wild, calm))
 
 
 def _always_the_same(seed, n, m, p, wild, calm, seen):
@@ -352,6 +384,17 @@ def storms_first(seed, n, m, p, wild, calm):
 def swapped(seed, n, m, p, wild, calm):
     rng = np.random.default_rng(seed)
     return _days(rng, n, m, np.where(rng.random(n) < p, calm, wild)[:, None])
+
+
+@simulate.mistake(
+    "Two generators were made from one seed, and they give the same numbers: the luck of a flight is the storm of "
+    "another day. Make one generator, and draw everything from it.",
+    credit=0.5,
+    seen=_one_seed_twice,
+)
+def same_seed_twice(seed, n, m, p, wild, calm):
+    storm = np.random.default_rng(seed).random(n) < p
+    return _days(np.random.default_rng(seed), n, m, np.where(storm, wild, calm)[:, None])
 
 
 @simulate.mistake("The seed is not used, so nobody can repeat this run.", seen=_not_repeatable)

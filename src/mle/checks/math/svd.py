@@ -523,16 +523,18 @@ def _(rng, n, p, share):
         (_with_shares(rng, n, one_large, rotate=False), 0.95),
         (stations(rng, n, p), share),
         (stations(rng, n, p), 0.5),
+        # Two equal shares in numbers that are exact on any machine: one component holds exactly half.
+        (np.array([[72.0, 60.0], [70.0, 62.0], [68.0, 60.0], [70.0, 58.0]]), 0.5),
     ]
     for i in rng.permutation(len(cases)):
         yield cases[i]
 
 
-def _count(X, share, centre=True, scale=False, power=2):
+def _count(X, share, centre=True, scale=False, power=2, side="left"):
     A = X - X.mean(axis=0) if centre else X
     A = A / A.std(axis=0) if scale else A
     parts = np.linalg.svd(A, compute_uv=False) ** power
-    return int(np.searchsorted(np.cumsum(parts) / parts.sum(), share)) + 1
+    return int(np.searchsorted(np.cumsum(parts) / parts.sum(), share, side)) + 1
 
 
 @how_many.property("so many components hold the share, and one fewer does not")
@@ -566,6 +568,14 @@ def one_too_few(X, share):
 )
 def one_too_many(X, share):
     return _count(X, share) + 1
+
+
+@how_many.mistake(
+    "Where components hold the share exactly, they hold it: the question says at least, and this waits for more.",
+    credit=0.5,
+)
+def waits_for_more(X, share):
+    return _count(X, share, side="right")
 
 
 @how_many.mistake(

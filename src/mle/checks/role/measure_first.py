@@ -276,8 +276,9 @@ largest = exercise.question(
     objectives=[2],
     call="largest",
     asks="a whole number of flights",
+    compare=False,  # one fewer passes: who counts `due` as well may come to it
     rtol=0,
-    atol=1,
+    atol=0,
     hints=(
         "What shape has each of the four arrays, and how many bytes has one of its entries?",
         "A number of type int64 has 8 bytes, True or False has 1. All four names are alive when the last is made.",
@@ -290,9 +291,19 @@ def _fits(memory, per_pair):
     return math.isqrt(memory * 10**9 // per_pair)
 
 
-@largest.property("the arrays for so many flights fit, and for one per cent more they do not")
+@largest.property("the answer is a whole number of flights")
+def _(value):
+    return not isinstance(value, bool) and value == int(value)
+
+
+@largest.property("the arrays for so many flights fit")
 def _(value, memory):
-    return 11 * value**2 <= memory * 1.001e9 and 11 * (1.01 * value) ** 2 > memory * 1e9
+    return 0 < value <= _fits(memory, 11)
+
+
+@largest.property("for more flights they do not fit")
+def _(value, memory):
+    return value >= _fits(memory, 11) - 1
 
 
 @largest.mistake("The gaps are the largest of the arrays, and three more are alive beside them.")
@@ -313,6 +324,13 @@ def last_alone(memory):
 @largest.mistake("These arrays have an entry for each pair of flights, and not for each flight.")
 def not_squared(memory):
     return memory * 10**9 // 11
+
+
+@largest.mistake(
+    "So many need a little more than the machine has. Which way does the root have to be rounded?", credit=0.5
+)
+def one_too_many(memory):
+    return _fits(memory, 11) + 1
 
 
 @largest.mistake("Broadcasting makes the whole square, both halves and the diagonal.")

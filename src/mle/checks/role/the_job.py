@@ -236,6 +236,14 @@ def per_error(arr_delay, alarm, cost_false_alarm, cost_miss):
     return _bill(needed, alarm, cost_false_alarm, cost_miss) / max(np.sum(alarm != needed), 1)
 
 
+@expected_cost.mistake(
+    "Every seat held is charged here. One that was needed costs 0: prices count from the right decision.", credit=0.5
+)
+def every_held_seat_charged(arr_delay, alarm, cost_false_alarm, cost_miss):
+    needed = _needed(arr_delay)
+    return (cost_false_alarm * np.sum(alarm) + cost_miss * np.sum(needed & ~alarm)) / len(alarm)
+
+
 @expected_cost.mistake("This is the share of wrong decisions. It makes the two errors equally dear, and they are not.")
 def share_of_errors(arr_delay, alarm, cost_false_alarm, cost_miss):
     return float(np.mean(alarm != _needed(arr_delay)))
