@@ -269,6 +269,68 @@ def test_nothing_moves_when_scripts_and_fonts_come_late(site, browser, width):
     context.close()
 
 
+def test_letters_twice_as_large_move_nothing_off_the_page(site, browser):
+    names = [
+        "book/index",
+        "book/skills",
+        "book/glossary",
+        "notebooks/math/optimisation",
+        "exercises/math/svd",
+        "search",
+    ]
+    with serve(site) as address:
+        for width in (1280, 768, 375):
+            context = browser.new_context(viewport={"width": width, "height": 800})
+            page = context.new_page()
+            for name in names:
+                page.goto(f"{address}{name}.html", wait_until="networkidle")
+                page.add_style_tag(content="html { font-size: 212.5% !important }")
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} at {width}"
+            context.close()
+
+
+def test_by_keyboard_the_map_has_one_stop_a_link_and_escape_leaves_search_and_contents(site, browser):
+    context = browser.new_context(viewport={"width": 1366, "height": 900})
+    page = context.new_page()
+    with serve(site) as address:
+        page.goto(f"{address}book/index.html", wait_until="networkidle")
+        links = page.locator(".map-picture a").count()
+        page.locator(".map-picture a").first.focus()
+        for _ in range(links):
+            assert page.evaluate("document.activeElement.matches('.map-picture a')")
+            page.keyboard.press("Tab")
+        assert not page.evaluate("document.activeElement.closest('.map-picture')")
+        page.locator(".search-button").focus()
+        page.keyboard.press("Enter")
+        page.keyboard.type("merge_sort")
+        page.locator(".search-results a").first.wait_for()
+        page.keyboard.press("Escape")
+        assert not page.locator(".search-box").is_visible()
+        assert page.evaluate("document.activeElement.matches('.search-button')")
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Enter")
+        assert page.locator(".contents-close").is_visible()
+        page.keyboard.press("Escape")
+        assert not page.locator("nav.contents").is_visible()
+        assert page.evaluate("document.activeElement.matches('.contents-button')")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme, paper", [("light", (253, 252, 249)), ("dark", (18, 23, 29))])
+def test_a_drawing_stands_on_the_ground_of_its_page(site, browser, scheme, paper):
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    with serve(site) as address:
+        page.goto(f"{address}notebooks/math/optimisation.html")
+        drawing = page.locator("section section .figure.drawing").last
+        drawing.scroll_into_view_if_needed()
+        drawing.evaluate("(each) => each.decode()")
+        with Image.open(io.BytesIO(drawing.screenshot())) as shown:
+            corner = shown.convert("RGB").getpixel((3, 3))
+        assert max(abs(a - b) for a, b in zip(corner, paper, strict=True)) <= 2, corner
+    context.close()
+
+
 def lesson_page() -> str:
     return f"notebooks/{CHAPTERS[0]}.html"
 

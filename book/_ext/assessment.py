@@ -60,8 +60,10 @@ def read_parts(srcdir: Path) -> list[dict[str, Any]]:
 
 
 def inline(text: str) -> str:
-    """One line of text with `code` as HTML."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    """One line of text with `code` as HTML; outside of code an apostrophe is one, as on every other page."""
+    pieces = re.split(r"`([^`]+)`", text)
+    pieces[::2] = [re.sub(r"(?<=\w)'", "’", piece) for piece in pieces[::2]]
+    return "".join(f"<code>{escape(p)}</code>" if n % 2 else escape(p) for n, p in enumerate(pieces))
 
 
 def as_html(questions: list[dict[str, Any]], parts: list[dict[str, Any]]) -> str:

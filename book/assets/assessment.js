@@ -9,13 +9,16 @@
   chapters.forEach((chapter, i) => { chapter.number = i + 1; });
   const KEY = "coursework.assessment";
   const UNKNOWN = -1;
-  const TRACKS = { A: "A, machine learning ENGINEER", B: "B, MACHINE LEARNING engineer" };
 
   const make = (name, attributes = {}, ...children) => {
     const element = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     element.append(...children);
     return element;
+  };
+  const TRACKS = {
+    A: () => ["A, machine learning ", make("em", {}, "engineer")],
+    B: () => ["B, ", make("em", {}, "machine learning"), " engineer"],
   };
 
   // What the reader answered: question id -> number of the choice, or UNKNOWN. A browser may refuse to keep it.
@@ -40,7 +43,7 @@
     question.reasons = folds.map((fold) => fold.querySelector("p"));
     const fieldset = make("fieldset", {}, make("legend", {}, `${number + 1}. `, ...item.querySelector(".assessment-asks").childNodes));
     const texts = folds.map((fold) => [...fold.querySelector("summary").childNodes]);
-    [...texts, ["I don't know"]].forEach((text, n) => {
+    [...texts, ["I don’t know"]].forEach((text, n) => {
       const value = n < texts.length ? n : UNKNOWN;
       const button = make("button", { type: "button", class: "choice", value }, ...text);
       button.addEventListener("click", () => {
@@ -105,14 +108,14 @@
     const track = state.track || recommended;
     const why = difference === 0
       ? "you know as much of the one as of the other, and a model that nobody can run teaches nobody anything"
-      : `the ${difference > 0 ? "modeller's" : "engineer's"} side is what you lack more, and this track teaches it`;
+      : `the ${difference > 0 ? "modeller’s" : "engineer’s"} side is what you lack more, and this track teaches it`;
     const chosen = route(track);
     const skip = chosen.filter((chapter) => known.has(chapter.id));
     const unwritten = chosen.filter((chapter) => !chapter.url).length;
     return [
       make("h2", {}, "Where you stand"),
-      make("p", { role: "status" }, `Right: ${engineer} of ${of_a} of the engineer's questions, ${modeller} of ${of_b} of the modeller's. `,
-        make("strong", {}, `Recommended: track ${TRACKS[recommended]}`), `: ${why}.`),
+      make("p", { role: "status" }, `Right: ${engineer} of ${of_a} of the engineer’s questions, ${modeller} of ${of_b} of the modeller’s. `,
+        make("strong", {}, "Recommended: track ", ...TRACKS[recommended]()), `: ${why}.`),
       make("div", { class: "assessment-tools" }, "Route of track ", ...Object.keys(TRACKS).map((name) => {
         const button = make("button", { type: "button", "aria-pressed": String(name === track) }, name);
         button.addEventListener("click", () => {

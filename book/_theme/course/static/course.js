@@ -145,11 +145,14 @@ if (questions.length) {
   show();
 }
 
-// The map: what a chapter leans on, and what leans on it.
-for (const chapter of all(".map-chapter")) {
-  const lines = all(`.map-needs [data-from="${chapter.dataset.id}"], .map-needs [data-to="${chapter.dataset.id}"]`);
-  const light = (on) => { for (const line of lines) line.classList.toggle("lit", on); };
-  for (const [event, on] of [["pointerenter", true], ["pointerleave", false], ["focusin", true], ["focusout", false]]) chapter.addEventListener(event, () => light(on));
+// The map: what a chapter leans on, and what leans on it. Listened for around the drawing: a browser lets Tab stop at every
+// shape that listens for the focus itself.
+const drawn = document.querySelector(".map-picture")?.parentElement;
+for (const [event, on] of [["pointerover", true], ["pointerout", false], ["focusin", true], ["focusout", false]]) {
+  drawn?.addEventListener(event, ({ target }) => {
+    const chapter = target.closest(".map-chapter")?.dataset.id;
+    if (chapter) for (const line of all(`.map-needs [data-from="${chapter}"], .map-needs [data-to="${chapter}"]`)) line.classList.toggle("lit", on);
+  });
 }
 
 // Search: nothing is loaded before somebody searches.
@@ -200,9 +203,12 @@ if (here) {
     if (!box) {
       box = make("dialog", { class: "search-box", "aria-label": "Search" }, ...searcher());
       box.addEventListener("click", (click) => { if (click.target === box) box.close(); });
+      // Escape would only empty the field first.
+      box.addEventListener("keydown", (key) => { if (key.key === "Escape") { key.preventDefault(); box.close(); } });
       document.body.append(box);
     }
     box.showModal();
+    box.querySelector("input").select();
   };
   searchButton.addEventListener("click", (event) => { if (!event.ctrlKey && !event.metaKey) open(event); });
   addEventListener("keydown", (event) => {
