@@ -115,6 +115,9 @@ def shortened(text: str, most: int = 158) -> str:
 # The context of a template -------------------------------------------------------------------------------------------
 
 #: What Sphinx and MyST-NB would put on every page, none of which this theme uses.
+#: Styles that an extension asks for on some pages; they stand in those.
+OF_SOME_PAGES = ("run_here.css", "assessment.css")
+ASSETS = Path(__file__).parent.parent / "assets"
 UNUSED = (
     "documentation_options.js",
     "doctools.js",
@@ -179,6 +182,8 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, A
     page["heading"], page["text"] = (before + heading, after) if heading else ("", before)
     page["early"] = tuple(name for name, tag in (("math", "<math"), ("italic", "<em")) if in_sight(tag, page["text"]))
     page["style"] = style(str(context["pathto"]("_static/", 1)), bool(page["early"]))
+    of_some = {str(getattr(each, "filename", each)).rpartition("/")[2] for each in context.get("css_files", [])}
+    page["style"] += "".join(pressed(ASSETS / name) for name in OF_SOME_PAGES if name in of_some)
     context["page"] = page
     context["script_files"] = [each for each in context.get("script_files", []) if wanted(each)]
     context["css_files"] = [each for each in context.get("css_files", []) if wanted(each)]
@@ -196,19 +201,24 @@ def style(static: str, early: bool) -> str:
 
     A font that arrives late may change what stands further down, but not the first screen: lines would jump.
     """
-    static_files = Path(__file__).parent.parent / "_theme" / "course" / "static"
-    text = "".join((static_files / name).read_text(encoding="utf-8") for name in ("fonts/fonts.css", "course.css"))
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
-    text = re.sub(r"\s+", " ", text)
-    text = re.sub(r" ?([{};,>]) ?", r"\1", text).replace(";}", "}").replace(": ", ":")
+    theme = Path(__file__).parent.parent / "_theme" / "course" / "static"
+    text = "".join(pressed(theme / name) for name in ("fonts/fonts.css", "course.css"))
     if early:
         text = text.replace("font-display:swap", "font-display:optional")
-    return text.replace("url(fonts/", f"url({static}fonts/").strip()
+    return text.replace("url(fonts/", f"url({static}fonts/")
+
+
+@cache
+def pressed(path: Path) -> str:
+    """A style sheet without its comments and spaces."""
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.S)
+    text = re.sub(r"\s+", " ", text)
+    return re.sub(r" ?([{};,>]) ?", r"\1", text).replace(";}", "}").replace(": ", ":").strip()
 
 
 def wanted(asset: Any) -> bool:
     name = str(getattr(asset, "filename", asset)).rpartition("/")[2]
-    return bool(name) and not name.startswith(UNUSED)
+    return bool(name) and not name.startswith(UNUSED) and name not in OF_SOME_PAGES
 
 
 def sidebar_entry(srcdir: Path, entry: Entry, link: Any) -> dict[str, Any]:
