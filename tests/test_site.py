@@ -26,7 +26,9 @@ from PIL import Image
 
 from coursework import notebook as nb
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "_ext"))
 sys.path.insert(0, str(Path(__file__).parent))
+import glossary
 from browser import open_browser, serve
 
 ROOT = Path(__file__).parents[1]
@@ -254,6 +256,13 @@ def test_every_page_is_light_accessible_and_alone_with_its_server(site, browser,
             assert not page.evaluate(VIOLATIONS), f"{name}, {scheme}, {width}"
     context.close()
     assert not complaints
+
+
+def test_a_word_of_the_glossary_is_linked_where_it_means_that_and_not_within_a_longer_one():
+    power = glossary.pattern("power")
+    assert not [words for words in ("to the power of x", "a power of two", "Powers of ten") if power.search(words)]
+    assert power.search("its power is low") and power.search("The powers of these tests")
+    assert glossary.within((4, 9), [(4, 19)]) and not glossary.within((4, 9), [(5, 19)])
 
 
 @pytest.mark.slow

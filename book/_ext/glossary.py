@@ -29,9 +29,18 @@ def terms(page: Path) -> list[tuple[str, str]]:
 
 
 def pattern(term: str) -> re.Pattern[str]:
-    """The term as running text has it: any case of its first letter, a plural, either apostrophe."""
+    """The term as running text has it: any case of its first letter, a plural, either apostrophe.
+
+    "To the power of two" and "powers of ten" are arithmetic and no test's power.
+    """
+    before, after = ("(?<!to the )", r"(?!s?\s+of\s+(?:two|ten)\b)") if term == "power" else ("", "")
     first, rest = term[0], re.escape(term[1:]).replace("'", "['’]").replace(r"\ ", r"\s+")
-    return re.compile(rf"(?<![\w-])[{first.upper()}{first.lower()}]{rest}s?(?![\w-])")
+    return re.compile(rf"(?<![\w-]){before}[{first.upper()}{first.lower()}]{rest}{after}s?(?![\w-])")
+
+
+def within(span: tuple[int, int], others: list[tuple[int, int]]) -> bool:
+    """Whether a find is part of a longer term, as power is of power iteration."""
+    return any(start <= span[0] and span[1] <= end for start, end in others)
 
 
 def prose(doctree: nodes.document) -> Iterator[nodes.Text]:
@@ -53,9 +62,10 @@ def link_first_uses(app: Sphinx, doctree: nodes.document) -> None:
     for term, home in terms(glossary):
         if home == page:
             continue
-        looked_for = pattern(term)
+        looked_for, longer = pattern(term), [pattern(other) for other, _ in terms(glossary) if term in other != term]
         for text in list(prose(doctree)):
-            found = looked_for.search(text)
+            inside = [found.span() for each in longer for found in each.finditer(text)]
+            found = next((f for f in looked_for.finditer(text) if not within(f.span(), inside)), None)
             if found:
                 link = addnodes.pending_xref(
                     "", nodes.inline("", found[0], classes=["xref", "std", "std-term"]),

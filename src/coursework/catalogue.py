@@ -23,6 +23,8 @@ MADE = "<!-- Made by `coursework catalogue`; a test holds it against the lessons
 
 
 LOCAL_LINK = re.compile(r"\]\((?!https?:)(?=[^)]*\.ipynb)")
+#: Words between stars that were escaped; a product has spaces around its star, or digits.
+STRESSED = re.compile(r"(?<!\w)\\\*(?=\w)([^*\\]*?\w)\\\*(?!\w)")
 
 
 @frozen
@@ -229,7 +231,10 @@ def _sources_page(chapters: Mapping[str, Chapter]) -> Iterator[str]:
 
 
 def _plain(sentence: str) -> str:
-    """A check's sentence is plain text: nothing in it is markup, and what looks like code is set as code."""
-    text = " ".join(sentence.split())
-    pieces = re.split(r"(`[^`]+`)", text)
-    return "".join(p if p.startswith("`") else re.sub(r"([\\*_\[\]<>$#])", r"\\\1", p) for p in pieces)
+    """A check's sentence: what is in backticks is set as code, what is between stars as stressed, the rest as it is."""
+    pieces = re.split(r"(`[^`]+`)", " ".join(sentence.split()))
+    return "".join(piece if piece.startswith("`") else STRESSED.sub(r"*\1*", _bare(piece)) for piece in pieces)
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"([\\*_\[\]<>$#])", r"\\\1", text)

@@ -63,3 +63,4 @@ def test_a_skill_that_nobody_listed_and_a_chapter_that_nobody_planned_are_refuse
 
 def test_a_sentence_of_a_check_is_no_markup():
     assert catalogue._plain("a*b is `x_1`, not x_1") == r"a\*b is `x_1`, not x\_1"
+    assert catalogue._plain("*no more* than a * b * c or 2*3*4") == r"*no more* than a \* b \* c or 2\*3\*4"

@@ -74,6 +74,11 @@ def test_text_is_made_visible_and_ordinary_text_of_any_language_is_left_alone():
         assert plain(fine) == fine
     assert plain("\r\x7f\u200f\ud800") == "␍␡⟨U+200F⟩⟨U+D800⟩"
     assert prose("`<b>` & `c`") == "<code>&lt;b&gt;</code> &amp; <code>c</code>"
+    assert (
+        prose("*no <more>* than `*x*`, 2*3*4 or a * b * c")
+        == "*no &lt;more&gt;* than <code>*x*</code>, 2*3*4 or a * b * c"
+    )
+    assert prose("say *more than* 30") == "say <em>more than</em> 30"
 
 
 def test_every_link_leads_somewhere(folder):

@@ -30,8 +30,10 @@ def _named(found: re.Match[str]) -> str:
 
 
 def prose(text: str) -> Markup:
-    """A sentence, escaped; what stands in backticks is code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(plain(text)))))
+    """A sentence, escaped; what stands in backticks is code, and words between stars are stressed."""
+    pieces = re.split(r"`([^`]+)`", str(escape(plain(text))))
+    pieces[::2] = [re.sub(r"(?<![\w*])\*(?=\w)([^*]*?\w)\*(?![\w*])", r"<em>\1</em>", piece) for piece in pieces[::2]]
+    return Markup("".join(f"<code>{piece}</code>" if n % 2 else piece for n, piece in enumerate(pieces)))
 
 
 def cell(value: Any) -> Any:
