@@ -31,7 +31,7 @@ def codes(*wanted: tuple[int, int] | str) -> set[int]:
 
 ASCII = (0x20, 0x7E)
 LATIN = (ASCII, (0xA0, 0xFF))
-OFTEN = codes(ASCII, "\xa0©°²·×–—‘’“”…−")
+OFTEN = codes(ASCII, "\xa0©°²·×–—‘’“”…−±≈≤≥äéèöüαβκμρσ→")
 HEADINGS = codes(*LATIN, "ŁłŠšőŽž–—‘’“”…·×−")
 ITALIC = codes(*LATIN, "ŁłŠšőŽž–—‘’“”…×−→")
 TEXT = codes(*LATIN, "ČčĞğİıŁłńŒœőŘřŞşŠšŽžű", "αβδεκλμπρσχΔΣ", "–—‘’“”„†•…′″€™←↑→↓−≈≠≤≥²³·×÷±µ√∞∑✓✗")
@@ -43,7 +43,7 @@ MATH_OFTEN = codes(  # all that stretches is here, since a browser stretches gly
     (0x1D434, 0x1D467),  # italic letters
     (0x1D6FC, 0x1D71B),  # italic Greek, small
     "ℎ𝛤𝛥𝛴𝛷𝛺𝟏ℓℝ",
-    "‖…′″⏞⏟⏜⏝⎴⎵\u2061\u2062\u2063",
+    "‖…′″∩∪∓±≺≻⏞⏟⏜⏝⎴⎵\u2061\u2062\u2063",
     "←→↑↓↔↦⇐⇒⇔⟵⟶⟷⟸⟹⟺∀∂∃∇∈∏∑−∗√∝∞∣∫∬∭∮⋀⋁⋂⋃∼≈≠≡≤≥⊤⋅⋯⌈⌉⌊⌋⟨⟩",
 )
 MATH = codes(

@@ -451,6 +451,6 @@ def test_an_answer_too_large_to_carry_costs_its_own_question_alone(monkeypatch):
                 for size in [int(size)]}  # fmt: skip
     result = {"observed": observed, "stopped": {}, "errors": {}, "seconds": 1.0}
     monkeypatch.setattr(grading, "run_submission", lambda *_: [result])
-    how = {"cell_timeout": 1, "sandbox": False, "limits": {}, "hidden": [], "keep": False}
+    how = {"cell_timeout": 1, "sandbox": False, "limits": {}, "hidden": [], "data": {}, "keep": False}
     (found,) = json.loads(work("", [{}], how))
     assert set(found["observed"]) == {"a"} and found["errors"] == {"b": "what it answers is larger than 5 MB"}
