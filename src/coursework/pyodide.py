@@ -207,7 +207,10 @@ def reader(source: str, stack: ExitStack) -> Callable[[str], bytes]:
         elif path.is_file() and tarfile.is_tarfile(path):
             packed = stack.enter_context(tarfile.open(path))
             inside = {PurePosixPath(member.name).name: member for member in packed if member.isfile()}
-            read = lambda member: packed.extractfile(member).read()  # noqa: E731
+
+            def read(member: tarfile.TarInfo) -> bytes:
+                return packed.extractfile(member).read()
+
         elif path.exists():
             raise NotHad(f"{source} is neither a folder nor an archive (.tgz, .tar.bz2, .zip, .whl)")
         else:

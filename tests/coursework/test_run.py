@@ -117,6 +117,22 @@ def test_a_run_killed_at_any_moment_and_run_again_gives_the_same_gradebook(cours
     assert kept >= 14 and steps[0].skipped == steps[0].done == kept and units(out) == units(tmp_path / "undisturbed")
 
 
+def test_a_run_of_the_reference_ends_with_the_grader_that_was_killed(tmp_path):
+    sleeps = f"open({str(tmp_path / 'begun')!r}, 'w').write('x')\nimport time\ntime.sleep(60)"
+    script = (
+        "from pathlib import Path\nfrom coursework.replay import replay\n"
+        f"replay([{{'cells': [[0, {sleeps!r}]]}}], Path('.'))"
+    )
+    grader = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (reference,) = psutil.Process(grader.pid).children()
+    grader.kill()
+    grader.wait()
+    assert psutil.wait_procs([reference], timeout=10)[1] == []
+
+
 def test_an_interrupted_run_ends_soon_without_a_grade_too_many_and_goes_on(course, classroom, tmp_path):
     out = tmp_path / "out"
     process = start(course, classroom, out)
