@@ -271,7 +271,7 @@ def test_nothing_moves_when_scripts_and_fonts_come_late(site, browser, width):
     context = browser.new_context(viewport={"width": width, "height": 800})
     context.add_init_script(SHIFTS)
     page = context.new_page()
-    for late in ("**/*.js", "**/*.woff2"):
+    for late in ("**/*.js*", "**/*.woff2"):  # a script has ?v=... behind its name
         page.route(late, lambda route: (time.sleep(0.3), route.continue_()))
     with serve(site) as address:
         for name in ["search", "book/assessment", "book/glossary", "exercises/math/optimisation"]:
