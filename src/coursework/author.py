@@ -9,12 +9,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import nbformat
-from nbformat import NotebookNode
-
 from coursework import notebook as nb
 from coursework.kernel import kernel_config
 from coursework.model import AuthoringError
+from coursework.notebook import NotebookNode, nbformat
 from coursework.project import Project
 from coursework.release import project_colab
 

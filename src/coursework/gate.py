@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
-from nbformat import NotebookNode
 
 from coursework import notebook as nb
 from coursework import quiz
 from coursework.judge import judge
 from coursework.lesson import objectives
 from coursework.model import AuthoringError, Exercise, Observed, ParameterError, Question, Status
+from coursework.notebook import NotebookNode
 from coursework.observe import observe
 from coursework.project import Project
 from coursework.release import Released, changes, derive_exercise, read_solution

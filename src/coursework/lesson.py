@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from nbformat import NotebookNode
+from coursework.notebook import NotebookNode
 
 ITEM = re.compile(r"^- (.+(?:\n  .+)*)", re.MULTILINE)
 

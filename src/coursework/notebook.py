@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -18,17 +17,14 @@ from typing import Any
 
 from attrs import frozen
 
+from coursework.lean import without
 from coursework.source import defined_by, parsed
 
-# nbformat brings jsonschema, which compiles a grammar of internationalised addresses if its package is there: 0.9 s of
-# CPU in each process, for a format that no notebook has. It does without where the package cannot be imported.
-_hidden = sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-
-import nbformat  # noqa: E402
-from nbformat import NotebookNode  # noqa: E402
-
-if _hidden is None:
-    del sys.modules["rfc3987_syntax"]
+with without("rfc3987_syntax", "rfc3986_validator", "isoduration"):
+    # nbformat brings jsonschema, which loads what checks formats that no notebook has, if it is there: one of them
+    # compiles a grammar of internationalised addresses, 0.9 s of CPU in each process. So all take nbformat from here.
+    import nbformat as nbformat
+    from nbformat import NotebookNode as NotebookNode
 
 MAX_BYTES = 20_000_000
 MAX_CELLS = 2_000
@@ -114,6 +110,12 @@ def _plain_cell(cell: Any) -> dict:
     if kind == "markdown" and isinstance(cell.get("attachments"), dict):
         plain["attachments"] = cell["attachments"]
     return plain
+
+
+def warm() -> None:
+    """Compile what checks notebooks against their schema, once for this process and those that are forked from it."""
+    empty = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(id="empty")])
+    parse(text_of(empty))
 
 
 def text_of(notebook: NotebookNode) -> str:

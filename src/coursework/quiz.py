@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterator
 
 from attrs import frozen
-from nbformat import NotebookNode
 
-from coursework.notebook import tags
+from coursework.notebook import NotebookNode, tags
 
 QUESTION = re.compile(r"^\*\*(\d+)\. (.+?)\*\*$", re.M)
 CHOICE = re.compile(r"<details><summary>(.+?)</summary>\s*\n\n(.*?)\n\n</details>", re.S)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from nbformat import NotebookNode
 
 from coursework import notebook as nb
 from coursework.compare import difference
 from coursework.encode import decode
 from coursework.model import AuthoringError, Exercise, Observed, ParameterError
+from coursework.notebook import NotebookNode
 from coursework.project import Project
 from coursework.replay import job, replay
 

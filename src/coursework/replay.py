@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from nbformat import NotebookNode
 
 from coursework.model import AuthoringError, Observed
-from coursework.notebook import parameters_cell
+from coursework.notebook import NotebookNode, parameters_cell
 
 TIMEOUT = 600
 
