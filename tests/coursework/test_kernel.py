@@ -18,7 +18,7 @@ import nbformat
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from coursework.kernel import WARM, pool, provisioner, spec
+from coursework.kernel import SANDBOX, WARM, isolation, pool, provisioner, spec
 from coursework.kernel.application import BoundedOutStream
 
 pytestmark = [
@@ -409,6 +409,82 @@ def test_the_kernelspecs_say_their_language_and_can_be_installed_anywhere(tmp_pa
         assert stored["language"] == "python"
     (spec.folder_of(WARM, tmp_path) / "kernel.json").write_text("{}")
     assert not spec.installed(tmp_path)
+
+
+def test_a_kernelspec_knows_its_interpreter_by_each_of_its_names_and_no_other(tmp_path):
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+        for name in ("python", "python3"):
+            (folder / name).symlink_to(sys.executable)
+    wanted = {**spec.kernelspec(WARM), "argv": [str(tmp_path / "one" / "python"), "-m", "ipykernel_launcher"]}
+
+    def stored(*argv: str) -> dict:
+        return {**wanted, "argv": [*argv, "-m", "ipykernel_launcher"]}
+
+    assert spec._says(stored(str(tmp_path / "one" / "python3")), wanted)
+    assert not spec._says(stored(str(tmp_path / "other" / "python")), wanted)
+    assert not spec._says({**stored(str(tmp_path / "one" / "python")), "language": "R"}, wanted)
+
+
+ABOUT = """import os, random, threading
+import numpy as np
+shell = get_ipython()
+kernel = shell.kernel
+print(kernel.session.session, kernel.ident, random.random(), np.random.rand(), os.getpid())"""
+
+
+@pytest.mark.skipif(bool(isolation.missing()), reason="no sandbox here")
+def test_isolated_kernels_are_prepared_before_the_fork_and_share_nothing():
+    with Kernel(SANDBOX) as one, Kernel(SANDBOX) as other:
+        assert one.run("x = 1; import json; json.left_behind = 1\n%store x") == "Stored 'x' (int)"
+        said = [kernel.run(ABOUT).split() for kernel in (one, other)]
+        assert all(mine != theirs for mine, theirs in zip(said[0][:4], said[1][:4], strict=True))
+        assert said[0][4] == said[1][4] == "2"
+        assert other.run("import json; print('x' in globals(), hasattr(json, 'left_behind'))") == "False False"
+        assert other.run("%store -r x") == "no stored variable or alias x"
+        for kernel in (one, other):
+            # Everything that publishes does it in this kernel's session, and `_dh` is its own folder.
+            same = "shell.display_pub.session is shell.displayhook.session is kernel.session"
+            assert kernel.run(f"print({same}, os.getcwd() == str(_dh[0]) == shell.starting_dir)") == "True True"
+
+
+@pytest.mark.skipif(bool(isolation.missing()), reason="no sandbox here")
+def test_guards_of_isolated_kernels_are_small_and_a_lost_keeper_is_replaced(own_servers):
+    import psutil
+
+    with Kernel(SANDBOX) as kernel:
+        assert kernel.run("print(2)") == "2"
+        family = [p for p in psutil.process_iter() if _is_ours(p, own_servers)]
+        private = sorted(p.memory_full_info().uss + p.memory_info().rss for p in family)
+        server = max(family, key=lambda p: (len(p.children()), p.memory_info().rss))
+        keeper = min(server.children(), key=lambda p: p.memory_info().rss)
+        (guard,) = keeper.children()
+        assert guard.memory_info().rss < server.memory_info().rss / 2, private
+        keeper.kill()
+        assert kernel.run("print(3)") == "3"  # its guard is there still
+    with Kernel(SANDBOX) as kernel:
+        assert kernel.run("print(4)") == "4"
+    assert server.is_running()
+
+
+def _is_ours(process, folder: Path) -> bool:
+    """Whether a process came of the isolated server whose log lies below `folder`."""
+    try:
+        return os.readlink(f"/proc/{process.pid}/fd/2").startswith(str(folder)) and "--sandboxed" in process.cmdline()
+    except OSError:
+        return False
+
+
+def test_the_sandbox_is_given_the_list_of_those_fonts_that_it_shows(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
+    names = ("fonts/ttf/DejaVuSans.ttf", "/usr/share/fonts/a.ttf", "/home/me/b.ttf", "/usr/share/../../home/me/c.ttf")
+    known = {"afmlist": [], "ttflist": [{"fname": name} for name in names]}
+    (tmp_path / "fontlist-v1.json").write_text(json.dumps(known))
+    (tmp_path / "fontlist-v2.json").write_text("{")
+    (tmp_path / "fontlist-v3.json").write_text("[]")
+    found = isolation._fonts()
+    assert list(found) == ["fontlist-v1.json"]
+    assert [one["fname"] for one in json.loads(found["fontlist-v1.json"])["ttflist"]] == list(names[:2])
 
 
 def test_printing_is_bounded_only_where_a_bound_is_set():

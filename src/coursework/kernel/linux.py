@@ -54,6 +54,15 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, opt
     _call("mount", *encoded, ctypes.c_ulong(flags), options.encode() or None)
 
 
+def close_others(keep: Iterable[int]) -> None:
+    """Close every open file but the three standard ones and `keep`."""
+    low = 3
+    for kept in sorted(keep):
+        os.closerange(low, kept)
+        low = kept + 1
+    os.closerange(low, 65536)
+
+
 def prctl(option: int, *values: int) -> None:
     filled = [ctypes.c_ulong(v) for v in (*values, 0, 0, 0, 0)[:4]]
     _call("prctl", ctypes.c_int(option), *filled)

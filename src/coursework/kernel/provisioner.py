@@ -20,8 +20,11 @@ from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Dict, List, Unicode
 
 from coursework.kernel import pool, wire
-from coursework.kernel.application import CHANNELS
 from coursework.kernel.limits import Limits
+from coursework.kernel.wire import CHANNELS
+
+#: Seconds that a killed kernel may take to end before its manager goes on.
+KILLING = 2
 
 
 class WarmProvisioner(LocalProvisioner):
@@ -168,7 +171,7 @@ class WarmProvisioner(LocalProvisioner):
     async def wait(self) -> int | None:
         if self.folder is None:
             return await super().wait()
-        pause = 0.005
+        pause = 0.002
         while (code := await self.poll()) is None:
             await asyncio.sleep(pause)
             pause = min(0.1, 2 * pause)
@@ -186,6 +189,8 @@ class WarmProvisioner(LocalProvisioner):
             await super().kill(restart)
         else:
             await self.send_signal(signal.SIGKILL)
+            with contextlib.suppress(TimeoutError):  # its manager would look again only after a tenth of a second
+                await asyncio.wait_for(self.wait(), KILLING)
 
     async def terminate(self, restart: bool = False) -> None:
         if self.folder is None:

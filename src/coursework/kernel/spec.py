@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -33,9 +34,16 @@ def folder_of(name: str, prefix: Path | None = None) -> Path:
 def installed(prefix: Path | None = None) -> bool:
     """Whether both kernelspecs are there and up to date."""
     try:
-        return all(json.loads((folder_of(n, prefix) / "kernel.json").read_text()) == kernelspec(n) for n in SPECS)
-    except (OSError, ValueError):
+        return all(_says(json.loads((folder_of(n, prefix) / "kernel.json").read_text()), kernelspec(n)) for n in SPECS)
+    except (OSError, ValueError, LookupError, TypeError):
         return False
+
+
+def _says(stored: dict, wanted: dict) -> bool:
+    """Whether both are the same, by whichever of its names (python, python3.11) each calls the interpreter."""
+    (python, *stored_rest), (own, *rest) = stored["argv"], wanted["argv"]
+    same = os.path.dirname(python) == os.path.dirname(own) and os.path.samefile(python, own)
+    return same and {**stored, "argv": stored_rest} == {**wanted, "argv": rest}
 
 
 def install(prefix: Path | None = None) -> list[Path]:
@@ -48,6 +56,8 @@ def install(prefix: Path | None = None) -> list[Path]:
     for name in SPECS:
         folder = folder_of(name, prefix)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "kernel.json").write_text(json.dumps(kernelspec(name), indent=1) + "\n", encoding="utf-8")
+        written = folder / f"kernel.json.{os.getpid()}"  # another process may be reading the one that is there
+        written.write_text(json.dumps(kernelspec(name), indent=1) + "\n", encoding="utf-8")
+        written.replace(folder / "kernel.json")
         folders.append(folder)
     return folders

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import select
 import selectors
 import signal
 import socket
@@ -109,12 +110,13 @@ class Watch:
     def __init__(
         self,
         link: socket.socket,
+        server: socket.socket,
         pid: int,
         outer: Sequence[socket.socket],
         inner: Sequence[bytes],
         limits: Limits,
     ) -> None:
-        self.link, self.pid, self.limits = link, pid, limits
+        self.link, self.server, self.pid, self.limits = link, server, pid, limits
         self.account = Account(limits)
         self.selector = selectors.DefaultSelector()
         self.connections = 0
@@ -129,7 +131,8 @@ class Watch:
         self.pidfd = os.pidfd_open(pid)
         self.selector.register(self.pidfd, selectors.EVENT_READ, ("ended", None))
 
-    def run(self) -> int:
+    def run(self) -> None:
+        """Watch over the kernel until it has ended, and tell the client how."""
         code, why = -signal.SIGKILL, ""
         try:
             wire.send(self.link, {"pid": self.pid})
@@ -141,14 +144,13 @@ class Watch:
             why = str(crossed)
         except wire.Gone:
             pass
-        _end_all()
+        self._end_all()
         if not why and code == -signal.SIGXCPU:
             why = f"it used more than {self.limits.cpu_seconds} s of CPU"
         try:
             wire.send(self.link, {"exit": code, "why": why})
         except (wire.Gone, OSError):
             pass
-        return 0
 
     def _turn(self) -> int | None:
         """One round; the exit code of the kernel once it has ended."""
@@ -262,19 +264,34 @@ class Watch:
                 pass
 
     def _ended(self) -> int:
-        _, status = os.waitpid(self.pid, 0)
-        return os.waitstatus_to_exitcode(status)
+        """The kernel is the fork server's child, which says how it ended."""
+        self.server.settimeout(5)
+        try:
+            said, _ = wire.receive(self.server)
+            return int(said["exit"])
+        except (wire.Gone, OSError, LookupError, ValueError):
+            return -signal.SIGKILL
 
     def _reap(self) -> None:
-        """Take in what the kernel started and left behind; the kernel itself is `_ended`'s."""
+        """Take in what the kernel started and left behind."""
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
+
+    def _end_all(self) -> None:
+        """Kill every other process of this namespace and see it end, so that what it used is accounted for."""
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         while True:
             try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                os.waitpid(-1, 0)
             except ChildProcessError:
-                return
-            if found is None or found.si_pid == self.pid:
-                return
-            os.waitpid(found.si_pid, 0)
+                break
+        select.select([self.pidfd], [], [], 5)
 
     # ---------------------------------------------------------------------------------------------- the bounds
 
@@ -293,19 +310,6 @@ class Watch:
             raise Crossed(f"it used more than {limits.memory / MB:,.0f} MB of memory")
         if _sockets() > limits.open_files:
             raise Crossed(f"it opened more than {limits.open_files} sockets")
-
-
-def _end_all() -> None:
-    """Kill every other process of this namespace and take it in, so that what it used is accounted for."""
-    try:
-        os.kill(-1, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    while True:
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
 
 
 def _cpu(pid: int) -> float:

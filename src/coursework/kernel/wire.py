@@ -9,6 +9,8 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+#: A kernel's sockets, in the order in which they are handed over.
+CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
 #: One packet; the environment is most of it. The system's own bound is some 200 KB.
 LARGEST = 200_000
 MOST_FILES = 64
