@@ -271,7 +271,7 @@ def grade(
     put: Annotated[
         str, typer.Option(help="Copy report, notebooks and gradebook there as well: an address such as s3://...")
     ] = "",
-    workers: Annotated[int, typer.Option(min=0, help="Notebooks run at once; 0 for one a core.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Notebooks run at once; 0 for three on two cores.")] = 0,
     scheduler: Annotated[
         str,
         typer.Option(
@@ -320,15 +320,20 @@ def grade(
         keep_notebooks=keep_notebooks,
         **({"workers": workers} if workers else {}),
     )
-    with _bar() as bar:
-        task = bar.add_task("preparing", total=None)
+    bar = _bar()
+    task = bar.add_task("preparing", total=None)
 
-        def shown(p: grading.Progress) -> None:
-            left = f", {_minutes(p.left)} left" if p.left is not None and p.done < p.total else ""
-            kept = f" ({p.skipped} from before)" if p.skipped else ""
-            bar.update(task, total=p.total, completed=p.done, description=f"{p.done} of {p.total} graded{kept}{left}")
+    def shown(p: grading.Progress) -> None:
+        left = f", {_minutes(p.left)} left" if p.left is not None and p.done < p.total else ""
+        kept = f" ({p.skipped} from before)" if p.skipped else ""
+        bar.update(task, total=p.total, completed=p.done, description=f"{p.done} of {p.total} graded{kept}{left}")
 
-        graded = grading.grade(project, found, to, ids, hidden=hidden, policy=rules, settings=settings, progress=shown)
+    try:
+        graded = grading.grade(
+            project, found, to, ids, hidden=hidden, policy=rules, settings=settings, begun=bar.start, progress=shown
+        )
+    finally:
+        bar.stop()
     page = write_report(to / "report", graded, [project.load(id) for id in sorted({g.exercise for g in graded})])
     _said(graded)
     if diff:

@@ -26,6 +26,7 @@ from coursework.graded import Graded, GradingError, file_name
 from coursework.hidden import Hidden, draw_hidden, read_parameters
 from coursework.judge import judge, out_of_bounds
 from coursework.kernel.limits import MB, Limits
+from coursework.lean import without
 from coursework.model import AuthoringError, Exercise, Observed, ParameterError, Question, Status, Verdict
 from coursework.policy import Policy
 from coursework.project import Project
@@ -42,7 +43,7 @@ __all__ = [
 
 CELL_TIMEOUT = 30
 #: What running a submission needs, loaded once for all workers.
-LOADS = (__name__, "papermill.engines", "papermill.parameterize", "coursework.engine", "coursework.kernel.provisioner")
+LOADS = (f"{__name__}:ready",)
 #: Modules of this package that a grade depends on: when one changes, submissions are graded again.
 DECIDING = ("model", "notebook", "encode", "compare", "bounds", "observe", "judge", "engine", "grade")
 #: What one answer may be as text when it comes back from a worker, and an executed notebook.
@@ -246,6 +247,22 @@ def run_submission(
     return results
 
 
+def ready() -> None:
+    """Load once what each run needs, and find out which kernels can be had here and how notebooks are checked."""
+    from jupyter_client.provisioning import KernelProvisionerFactory
+
+    with without("pyarrow"):  # papermill's way to a cluster's file system, which no submission comes by
+        import papermill.engines
+        import papermill.parameterize  # noqa: F401
+    import coursework.engine
+    import coursework.kernel.provisioner  # noqa: F401
+    from coursework.kernel import isolation
+
+    nb.warm()
+    KernelProvisionerFactory.instance()
+    isolation.missing()
+
+
 def work(text: str, sets: Sequence[Mapping[str, Any]], how: Mapping[str, Any]) -> str:
     """What a worker does with one submission: run it, and give back what came out as JSON text of bounded size.
 
@@ -418,7 +435,8 @@ class Progress:
 
 @frozen
 class Settings:
-    workers: int = max(1, os.cpu_count() or 1)
+    #: three for two cores: a worker and its kernel wait for each other, and one does not fill a core
+    workers: int = max(1, (3 * (os.cpu_count() or 1) + 1) // 2)
     cell_timeout: int = CELL_TIMEOUT
     #: whether submissions run isolated; bounds of their kernels, as in coursework.kernel.limits
     sandbox: bool = True
@@ -448,6 +466,7 @@ def grade(
     hidden: Mapping[str, Hidden | Sequence[Mapping[str, Any]]] | None = None,
     policy: Policy | None = None,
     settings: Settings | None = None,
+    begun: Callable[[], None] = lambda: None,
     progress: Callable[[Progress], None] = lambda _: None,
     run: Callable[..., str] = work,
 ) -> list[Graded]:
@@ -456,6 +475,7 @@ def grade(
     Args:
         where: a folder, an address that fsspec knows, or what `find_submissions` found there.
         policy: kept in the gradebook; without it the one that is kept there goes on.
+        begun: called once workers can be had: threads of the caller's should not start before, see `Workers`.
         run: what a worker does with a submission; the tests and the benchmarks put something cheaper in its place.
 
     Raises:
@@ -471,7 +491,9 @@ def grade(
             book.keep_policy(policy)
         expects = (isolated_engine if settings.sandbox and run is work else engine, engine())
         count = min(settings.workers, len(submissions))
+        nb.warm()
         with Workers(count, settings.scheduler, expects, LOADS) as workers:
+            begun()
             isolated = settings.sandbox and run is work and not settings.scheduler and any(s.file for s in submissions)
             trial = partial(_tried, workers, settings) if isolated else lambda *_: None
             made = plan(project, submissions, ids, book, hidden or {}, settings, trial)

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +42,7 @@ class WorkerLost(Exception):
 
 
 class Workers:
-    """Use as a context manager. Starts nothing before the first `submit`."""
+    """Use as a context manager. Loads nothing before the first `submit`."""
 
     def __init__(
         self,
@@ -55,12 +56,14 @@ class Workers:
             count: processes to start on this machine; without meaning where there is a running `scheduler`.
             scheduler: address of a running Dask scheduler, such as tcp://10.0.0.5:8786; LOCAL for one of our own here.
             expects: a function, and what it must return on every worker of that scheduler.
-            loads: modules that the workers of this machine are to share.
+            loads: modules that the workers of this machine are to share, and `module:function` to call after that.
         """
         self.count, self.scheduler, self.expects, self.loads = count, scheduler, expects, loads
         self._crew: _Family | _Dask | None = None
 
     def __enter__(self) -> Workers:
+        if self.count and not self.scheduler and can_fork() and _plain():
+            self._crew = _Family(self.count, self.loads)  # while this process may be forked
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,17 +121,53 @@ class _Worker:
 
 
 @define
-class _Parent:
-    """A process that has the modules loaded and forked workers; it ends them, and itself, when `link` is closed."""
+class _Forked:
+    """A forked child of this process, as `subprocess` would speak of it."""
 
-    process: subprocess.Popen
+    pid: int
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        return self.wait(0)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait for its end; None where the time is over before."""
+        if self.returncode is None:
+            pidfd = os.pidfd_open(self.pid)
+            try:
+                if wait([pidfd], timeout):
+                    self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            finally:
+                os.close(pidfd)
+        return self.returncode
+
+    def kill(self) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+@define
+class _Parent:
+    """A process that loads the modules when it is told to, and forks workers.
+
+    It ends them, and itself, when `link` is closed.
+    """
+
+    process: subprocess.Popen | _Forked
     link: socket.socket
+    told: bool = False
+
+    def go(self) -> None:
+        if not self.told:
+            self.told = True
+            with contextlib.suppress(OSError):  # it has ended, and its workers with it: `finished` sees that
+                self.link.send(b"1")
 
     def close(self) -> None:
         self.link.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
-        except subprocess.TimeoutExpired:
+        if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
 
@@ -137,6 +176,7 @@ class _Parent:
 class _Family:
     """Workers of this machine, forked from one process that has loaded what they share: a worker costs next to nothing.
 
+    That process is a fork of this one where this one is plain, and otherwise a new one.
     Dask's local cluster does the same for ten times the CPU, which a class of twenty would feel.
     """
 
@@ -176,6 +216,8 @@ class _Family:
         yield from found
 
     def _hand_out(self) -> None:
+        for one in self.parents:
+            one.go()
         for worker in self.workers:
             if self.waiting and worker.unit is None:
                 worker.unit = self.waiting.popleft()
@@ -198,20 +240,26 @@ class _Family:
             for _, inner in pairs:
                 theirs.callback(inner.close)
             files = [inner.fileno() for _, inner in pairs]
-            command = [sys.executable, "-c", "from coursework.workers import parent; parent()", *self.loads]
-            said = json.dumps({"files": files, "path": sys.path, "grader": os.getpid()})
-            try:
-                # In a session of its own: Ctrl-C is the grader's to answer, which ends the workers.
-                process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, pass_fds=files, start_new_session=True, text=True
-                )
-            except OSError as error:
-                raise GradingError(f"the workers on this machine did not start: {error}") from None
-            with contextlib.suppress(OSError), process.stdin:  # type: ignore[union-attr]
-                process.stdin.write(said)  # type: ignore[union-attr]
-        self.parents.append(_Parent(process, pairs[0][0]))
+            if _plain():
+                self.parents.append(_Parent(_fork(files, self.loads), pairs[0][0]))
+            else:
+                self.parents.append(_Parent(self._begin(files), pairs[0][0]))
         self.workers += [_Worker(Connection(outer.detach())) for outer, _ in pairs[1:]]
         self.parents = [one for one in self.parents if one.process.poll() is None]
+
+    def _begin(self, files: list[int]) -> subprocess.Popen:
+        command = [sys.executable, "-c", "from coursework.workers import begun; begun()", *self.loads]
+        said = json.dumps({"files": files, "path": sys.path, "grader": os.getpid()})
+        try:
+            # In a session of its own: Ctrl-C is the grader's to answer, which ends the workers.
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, pass_fds=files, start_new_session=True, text=True
+            )
+        except OSError as error:
+            raise GradingError(f"the workers on this machine did not start: {error}") from None
+        with contextlib.suppress(OSError), process.stdin:  # type: ignore[union-attr]
+            process.stdin.write(said)  # type: ignore[union-attr]
+        return process
 
     def close(self) -> None:
         for worker in self.workers:
@@ -225,36 +273,84 @@ def _raised(name: str, text: str) -> Exception:
     return type(name, (Exception,), {})(text)
 
 
-def parent() -> None:
-    """The process that workers are forked from: loads modules, forks, and ends all of them when the grader has gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _plain() -> bool:
+    """Whether this process may be forked: it has no threads, and no kernel was spoken to, which leaves event loops."""
+    return threading.active_count() == 1 and "zmq" not in sys.modules
+
+
+def _fork(files: Sequence[int], loads: Sequence[str]) -> _Forked:
+    """Fork the process that workers are forked from."""
+    from coursework.kernel import linux
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    grader = os.getpid()
+    gc.freeze()  # the child leaves what is here where it is
+    try:
+        pid = os.fork()
+    except OSError as error:
+        raise GradingError(f"the workers on this machine did not start: {error}") from None
+    finally:
+        if os.getpid() == grader:
+            gc.unfreeze()
+    if pid:
+        return _Forked(pid)
+    code = 1
+    try:
+        os.setsid()  # Ctrl-C is the grader's to answer, which ends the workers
+        linux.close_others(files)  # above all the gradebook
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        _parent(files, loads, grader)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def begun() -> None:
+    """The process that workers are forked from, begun anew."""
     said = json.load(sys.stdin)
-    end_with(said["grader"])  # also where it is killed while this one loads
     sys.path[:] = said["path"]
-    gc.disable()
-    for name in sys.argv[1:]:
-        importlib.import_module(name)
-    gc.enable()
-    gc.freeze()
-    control, *links = said["files"]
-    children = []
-    for file in links:
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                for other in (control, *links):
-                    if other != file:
-                        os.close(other)
-                _serve(Connection(file))
-                code = 0
-            finally:
-                os._exit(code)
-        children.append(child)
-    for file in links:
-        os.close(file)
-    with socket.socket(fileno=control) as link, contextlib.suppress(OSError):
-        link.recv(1)  # nothing ever comes but the end
+    _parent(said["files"], sys.argv[1:], said["grader"])
+
+
+def _parent(files: Sequence[int], loads: Sequence[str], grader: int) -> None:
+    """Wait for a word, load modules, fork workers, and end all of them when the grader has gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with(grader)  # also where it is killed while this one loads
+    control, *links = files
+    with socket.socket(fileno=control) as link:
+        with contextlib.suppress(OSError):
+            if not link.recv(1):
+                return
+        gc.disable()
+        for name in loads:
+            module, _, function = name.partition(":")
+            loaded = importlib.import_module(module)
+            if function:
+                getattr(loaded, function)()
+        gc.enable()
+        gc.freeze()
+        children = []
+        for file in links:
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    for other in (control, *links):
+                        if other != file:
+                            os.close(other)
+                    _serve(Connection(file))
+                    code = 0
+                finally:
+                    os._exit(code)
+            children.append(child)
+        for file in links:
+            os.close(file)
+        with contextlib.suppress(OSError):
+            link.recv(1)  # nothing comes any more but the end
     for child in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)

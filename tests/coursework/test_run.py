@@ -191,6 +191,45 @@ def test_a_worker_that_dies_with_nothing_to_do_is_replaced(tmp_path):
     assert not any(Path("/proc", str(one)).exists() for one in found.values())
 
 
+HOW = """
+import json, os, sys, threading
+from coursework.workers import Workers
+kept = open(sys.argv[1])
+if len(sys.argv) > 2:
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+with Workers(2, loads=("cheap:ready",)) as workers:
+    workers.submit("one", __import__("cheap").about)
+    ((about, said),) = workers.finished()
+    print(json.dumps([type(workers._crew.parents[0].process).__name__, os.getpid(), about, json.loads(said)]))
+"""
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_workers_are_forked_from_the_grader_where_it_may_be_forked_and_have_none_of_its_files(tmp_path, thread):
+    kept = tmp_path / "gradebook"
+    kept.touch()
+    environment = {**os.environ, "PYTHONPATH": str(Path(cheap.__file__).parent)}
+    command = [sys.executable, "-c", HOW, str(kept), *(["thread"] if thread else [])]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    kind, grader, about, (ready, parent, session, files) = json.loads(done.stdout)
+    assert (kind, about, ready) == ("Popen" if thread else "_Forked", "one", True)
+    assert parent != grader and session != os.getsid(0)
+    assert str(kept) not in files
+
+
+LEAN = sorted(
+    path.stem for path in Path(nb.__file__).parent.glob("*.py") if path.stem not in ("engine", "__init__")
+)  # papermill brings the engine, and has loaded what it loads by then
+
+
+@pytest.mark.parametrize("module", LEAN)
+def test_no_module_loads_what_checks_formats_that_no_notebook_has(module):
+    code = f"import sys, coursework.{module}; print(sorted({{'lark', 'isoduration', 'zmq'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
 def test_what_a_worker_raises_or_returns_that_is_no_text_comes_back_as_an_exception(tmp_path):
     with Workers(1) as workers:
         for call in (_lacks, _no_text, _unsendable):
