@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import os
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -47,10 +48,21 @@ def policy(styles: Sequence[str], scripts: Sequence[str] = ()) -> str:
     return f"default-src 'none'; {may}; base-uri 'none'; form-action 'none'"
 
 
+def _compiled() -> jinja2.BytecodeCache | None:
+    """Where compiled templates are kept; None where there can be no such folder."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "coursework", "templates").expanduser()
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return jinja2.FileSystemBytecodeCache(str(cache)) if os.access(cache, os.W_OK) else None
+
+
 def environment() -> jinja2.Environment:
     """The template engine as every page here uses it."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("coursework"),
+        bytecode_cache=_compiled(),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
