@@ -54,7 +54,8 @@ def adopt_orphans() -> None:
 
 def cost(command: list[str], folder: Path, check: bool = True, **variables: str) -> Cost:
     """Run a command to its end and count all that it started."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    left_out = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")  # the last costs each tool what it would keep
+    environment = {k: v for k, v in os.environ.items() if k not in left_out}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said:
@@ -300,7 +301,7 @@ def scale(asked: argparse.Namespace) -> None:
         step = max(1, asked.count // 8)
 
         def progress(p) -> None:
-            if p.done % step == 0 and (not steps or steps[-1][0] != p.done):
+            if p.done and p.done % step == 0 and (not steps or steps[-1][0] != p.done):
                 steps.append((p.done, time.perf_counter(), time.process_time(), me.memory_info().rss / 2**20))
 
         found = grade_all(
