@@ -325,6 +325,8 @@ class _Run:
             cell = self.notebook.cells[i]
             if cell.cell_type != "code" or (self.owner.get(i) in self.trouble.stopped):
                 continue
+            if "colab" in nb.tags(cell):  # it sets Colab up, and does nothing elsewhere
+                continue
             self.nb_man.cell_start(cell, i)
             started = time.monotonic()
             try:

@@ -251,7 +251,7 @@ def _store(where: Path | str) -> _Store:
         try:
             fs, root = fsspec.core.url_to_fs(text)
         except (ImportError, ValueError, OSError) as error:
-            raise GradingError(f"{text} cannot be read: {error}") from None
+            raise GradingError(f"{text} cannot be read: {_line(error)}") from None
         if "file" not in fs.protocol:
             return _Remote(fs, root.rstrip("/"), text)
         text = root
@@ -325,6 +325,43 @@ def _local_time(path: Path) -> float | None:
         return None
 
 
+def _line(error: Exception) -> str:
+    """The first line of what an error says: of a library that cannot be loaded it lists every place."""
+    return (str(error).strip().splitlines() or ["it says no more"])[0]
+
+
+def _is_there(fs: Any, path: str) -> bool:
+    try:
+        return bool(fs.exists(path))
+    except Exception:
+        return True
+
+
+def _listed(fs: Any, root: str) -> dict[str, dict]:
+    """Every file below `root`. The way that most stores share leaves out, without a word, a folder that it cannot list.
+
+    Raises:
+        Exception: whatever the store raises.
+    """
+    from fsspec import AbstractFileSystem
+    from fsspec.asyn import AsyncFileSystem
+
+    if isinstance(fs, AsyncFileSystem):
+        shared = type(fs)._find is AsyncFileSystem._find
+    else:
+        shared = type(fs).find is AbstractFileSystem.find
+    if not shared:
+        return fs.find(root, detail=True)
+    found, waiting = {}, [root]
+    while waiting:
+        for about in fs.ls(waiting.pop(), detail=True):
+            if about["type"] == "directory":
+                waiting.append(about["name"])
+            elif about["name"] != root:
+                found[about["name"]] = about
+    return found
+
+
 class _Remote:
     """A folder of a file system that fsspec speaks for, listed once."""
 
@@ -332,10 +369,16 @@ class _Remote:
         self.fs, self.root, self.shown = fs, root, shown
         self.name = PurePosixPath(root).name
         try:
-            listed = fs.find(root, detail=True)
+            listed = _listed(fs, root)
+            missing = not listed and not fs.exists(root)
+        except NotADirectoryError:
+            missing = True
         except Exception as error:  # every store has its own
-            raise GradingError(f"{shown} cannot be listed: {type(error).__name__}: {error}") from None
-        if not listed and not fs.exists(root):
+            if not isinstance(error, FileNotFoundError) or _is_there(fs, root):
+                said = f"{type(error).__name__}: {_line(error)}"
+                raise GradingError(f"{shown} cannot be listed: {said}") from None
+            missing = True
+        if missing:
             raise GradingError(f"{shown}: there is no such folder of submissions")
         self.by_folder: dict[str, list[tuple[str, dict]]] = {}
         for path, about in sorted(listed.items()):

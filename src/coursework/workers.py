@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -304,6 +305,8 @@ def _fork(files: Sequence[int], loads: Sequence[str]) -> _Forked:
         os.close(nothing)
         _parent(files, loads, grader)
         code = 0
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(code)
 

@@ -8,6 +8,7 @@ import re
 from html import unescape
 from pathlib import Path
 
+import jinja2
 import numpy as np
 import pytest
 from attrs import evolve
@@ -259,3 +260,28 @@ def test_marks_name_nobody_but_the_marked(tmp_path):
     mark = Mark("ada", ID, "memo", 1.0, "Fine.", "the tutor", 0.0)
     write_report(tmp_path, [the_class()[0].marked([mark])], [exercise()])
     assert "the tutor" not in unescape((tmp_path / "students" / "ada.html").read_text(encoding="utf-8"))
+
+
+def test_kept_templates_are_those_of_an_environment_that_escapes(tmp_path, monkeypatch):
+    from coursework.report.pages import environment
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def shown(escapes: bool) -> str:
+        made = environment()
+        made.autoescape = escapes
+        made.loader = jinja2.DictLoader({"page.html": "{{ text }}"})
+        return made.get_template("page.html").render(text="<b>")
+
+    assert [shown(escapes) for escapes in (False, True, True, False)] == ["<b>", "&lt;b&gt;", "&lt;b&gt;", "<b>"]
+    (kept,) = (tmp_path / "coursework" / "templates").iterdir()
+    assert kept.stat().st_size
+
+
+def test_where_no_compiled_template_can_be_kept_pages_are_written_all_the_same(tmp_path, monkeypatch):
+    from coursework.report.pages import environment
+
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert environment().bytecode_cache is None
+    assert environment().get_template("student.html.j2")

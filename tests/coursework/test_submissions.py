@@ -152,6 +152,38 @@ def test_an_address_that_cannot_be_read_is_named(where, says):
     assert str(refused.value).startswith(where) and says in str(refused.value)
 
 
+def test_an_address_where_nobody_answers_is_not_taken_for_an_empty_one():
+    with pytest.raises(GradingError, match=r"^webhdfs://127.0.0.1:9/class cannot be listed: \w*Error: ") as refused:
+        find_submissions("webhdfs://127.0.0.1:9/class", IDS)
+    assert "\n" not in str(refused.value)
+
+
+class Partly(fsspec.AbstractFileSystem):
+    """Holds what ann and bea handed in, and lists bea's folder to nobody, or to all."""
+
+    protocol = "partly"
+    cachable = False
+    open_to_all = False
+
+    def ls(self, path, detail=True, **_):
+        if path.endswith("/bea") and not self.open_to_all:
+            raise PermissionError("bea's folder is another's")
+        if path.endswith(("/ann", "/bea")):
+            return [{"name": f"{path}/stats.ipynb", "type": "file", "size": 0}]
+        return [{"name": f"{path}/{student}", "type": "directory", "size": 0} for student in ("ann", "bea")]
+
+    def cat_file(self, path, start=None, end=None, **_):
+        return notebook()
+
+
+def test_a_folder_that_cannot_be_listed_stops_the_run_and_no_student_is_missed(monkeypatch):
+    fsspec.register_implementation("partly", Partly, clobber=True)
+    with pytest.raises(GradingError, match=r"partly://class cannot be listed: PermissionError: bea's folder"):
+        find_submissions("partly://class", [STATS])
+    monkeypatch.setattr(Partly, "open_to_all", True)
+    assert {one.student for one in find_submissions("partly://class", [STATS])} == {"ann", "bea"}
+
+
 def test_a_store_that_fails_half_way_costs_one_file(monkeypatch):
     fs = fsspec.filesystem("memory")
     fs.pipe("/failing/ann/demo/stats.ipynb", notebook())

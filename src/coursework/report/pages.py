@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.bccache
 from attrs import frozen
 from markupsafe import Markup
 
@@ -48,6 +49,17 @@ def policy(styles: Sequence[str], scripts: Sequence[str] = ()) -> str:
     return f"default-src 'none'; {may}; base-uri 'none'; form-action 'none'"
 
 
+class _Compiled(jinja2.FileSystemBytecodeCache):
+    """Compiled templates, each for the options that it was compiled with: what escapes is part of the code."""
+
+    def get_bucket(
+        self, environment: jinja2.Environment, name: str, filename: str | None, source: str
+    ) -> jinja2.bccache.Bucket:
+        names = ("autoescape", "sandboxed", "optimized", "trim_blocks", "lstrip_blocks", "finalize", "undefined")
+        options = [f"{option}={getattr(environment, option)!r}" for option in names]
+        return super().get_bucket(environment, name, filename, "\0".join([*options, *environment.extensions, source]))
+
+
 def _compiled() -> jinja2.BytecodeCache | None:
     """Where compiled templates are kept; None where there can be no such folder."""
     try:
@@ -55,7 +67,7 @@ def _compiled() -> jinja2.BytecodeCache | None:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return None
-    return jinja2.FileSystemBytecodeCache(str(cache)) if os.access(cache, os.W_OK) else None
+    return _Compiled(str(cache)) if os.access(cache, os.W_OK) else None
 
 
 def environment() -> jinja2.Environment:
