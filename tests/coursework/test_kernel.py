@@ -179,8 +179,9 @@ def test_jupyterlabs_server_starts_restarts_interrupts_and_ends_it(tmp_path):
 def test_an_interrupt_ends_a_cell_and_not_the_kernel():
     with Kernel() as kernel:
         assert kernel.run("x = 5") == ""
-        asked = kernel.client.execute("import time\nwhile True: time.sleep(0.01)")
-        time.sleep(0.5)
+        asked = kernel.client.execute("import time\nprint('begun')\nwhile True: time.sleep(0.01)")
+        while kernel.client.get_iopub_msg(timeout=30)["msg_type"] != "stream":  # on a busy machine it takes a while
+            pass
         kernel.manager.interrupt_kernel()
         while (reply := kernel.client.get_shell_msg(timeout=30))["parent_header"].get("msg_id") != asked:
             pass
