@@ -38,16 +38,8 @@ class BoundedOutStream(OutStream):
     limit = 0
     _parent: Any = None
     _printed = 0
-    _written = True
-
-    def flush(self) -> None:
-        """A flush wakes another thread and waits for it, and a kernel flushes twice a cell."""
-        if self._written:
-            self._written = False
-            super().flush()
 
     def write(self, text: str) -> int:
-        self._written = True
         if not self.limit or not isinstance(text, str):
             return super().write(text)
         if self.parent_header is not self._parent:
