@@ -373,7 +373,7 @@ class _Run:
 
         for i in range(died_at):
             cell = self.notebook.cells[i]
-            if cell.cell_type != "code" or "check" in nb.tags(cell) or i in self.left_out:
+            if cell.cell_type != "code" or {"check", "colab"} & set(nb.tags(cell)) or i in self.left_out:
                 continue
             if self.owner.get(i) in self.trouble.stopped:
                 continue

@@ -352,11 +352,13 @@ def _listed(fs: Any, root: str) -> dict[str, dict]:
         shared = type(fs).find is AbstractFileSystem.find
     if not shared:
         return fs.find(root, detail=True)
-    found, waiting = {}, [root]
+    found, waiting, seen = {}, [root], {root}
     while waiting:
         for about in fs.ls(waiting.pop(), detail=True):
             if about["type"] == "directory":
-                waiting.append(about["name"])
+                if about["name"] not in seen:  # some list a folder as its own first entry
+                    seen.add(about["name"])
+                    waiting.append(about["name"])
             elif about["name"] != root:
                 found[about["name"]] = about
     return found

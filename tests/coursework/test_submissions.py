@@ -170,7 +170,8 @@ class Partly(fsspec.AbstractFileSystem):
             raise PermissionError("bea's folder is another's")
         if path.endswith(("/ann", "/bea")):
             return [{"name": f"{path}/stats.ipynb", "type": "file", "size": 0}]
-        return [{"name": f"{path}/{student}", "type": "directory", "size": 0} for student in ("ann", "bea")]
+        students = [f"{path}/{student}" for student in ("ann", "bea")]
+        return [{"name": name, "type": "directory", "size": 0} for name in (path, *students)]  # itself as well
 
     def cat_file(self, path, start=None, end=None, **_):
         return notebook()

@@ -62,7 +62,7 @@ def _keep(requests: socket.socket) -> None:
             with socket.socket(fileno=os.dup(client)) as link:
                 _say(link, {"refused": f"the fork failed: {error}"})
         if pid == 0:
-            _guard(requests, request, client, server, given)
+            _guard(request, client, server, given)
         linux.enter(own_pids, linux.CLONE_NEWPID)
         for file in files:
             os.close(file)
@@ -75,7 +75,7 @@ def _say(link: socket.socket, message: dict[str, Any]) -> None:
         pass
 
 
-def _guard(requests: socket.socket, request: dict[str, Any], client: int, server: int, given: list[int]) -> None:
+def _guard(request: dict[str, Any], client: int, server: int, given: list[int]) -> None:
     """In the child: never returns."""
     from coursework.kernel import isolation
 
